@@ -1,0 +1,87 @@
+"""What the two clients share: an app, the transport to it, and its lifespan while a client is open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from ._lifespan import LifespanManager
+from ._tasks import HomeLoop
+from ._transport import ASGITransport
+from ._types import LifespanMode
+
+#: What a client is called in ``user-agent`` and in ``scope["client"]``, as Starlette's.
+CLIENT_NAME = "testclient"
+
+
+def with_user_agent(headers: Any) -> httpx.Headers:
+    """Return `headers`, whatever httpx takes for them, with a user-agent."""
+    result = httpx.Headers(headers)
+    result.setdefault("user-agent", CLIENT_NAME)
+    return result
+
+
+class ClientCore:
+    """The asynchronous part of a client: `AsyncClient` awaits it, `TestClient` calls it from another thread.
+
+    Attributes:
+        transport: Runs the app.
+        opened: Whether the lifespan runs.
+    """
+
+    def __init__(
+        self,
+        transport: ASGITransport,
+        *,
+        lifespan: LifespanMode,
+        startup_timeout: float | None,
+        shutdown_timeout: float | None,
+    ) -> None:
+        self.transport = transport
+        self.opened = False
+        self._lifespan_options = (startup_timeout, shutdown_timeout, lifespan)
+        self._manager = self._new_manager()
+
+    def _new_manager(self) -> LifespanManager:
+        startup_timeout, shutdown_timeout, lifespan = self._lifespan_options
+        return LifespanManager(self.transport.app, startup_timeout, shutdown_timeout, lifespan=lifespan)
+
+    async def open(self, owner: str) -> None:
+        """Run the app's startup. `owner` is what errors call the client.
+
+        Raises:
+            LifespanError: The startup failed; see `LifespanManager`.
+        """
+        manager = self._new_manager()
+        await manager.__aenter__()
+        self._manager = manager
+        self.transport.state = manager.state
+        self.transport.home = HomeLoop(owner)
+        self.opened = True
+
+    async def close(self, reason: BaseException | None) -> None:
+        """See the requests to their end, then run the app's shutdown.
+
+        Args:
+            reason: The exception that is under way. What goes wrong is told beside it, not instead.
+
+        Raises:
+            BaseException: What an app raised that no call has raised yet, or what the shutdown raised.
+        """
+        try:
+            await self.transport.close(reason)
+        except BaseException as error:
+            await self._shut_down(error)
+            raise
+        await self._shut_down(reason)
+
+    async def _shut_down(self, reason: BaseException | None) -> None:
+        self.opened = False
+        await self._manager.__aexit__(None, reason, None)
+        self.transport.home = None
+
+    def unclosed(self) -> str:
+        """Say what is left to close; empty if nothing is."""
+        left = ["the lifespan of its app"] if self.opened else []
+        return ", ".join(left + self.transport.running())

@@ -1,0 +1,90 @@
+"""The exceptions of this package, and how one failure is told beside another.
+
+What goes wrong on the way is told by whose fault it is::
+
+    RuntimeError
+     ├── ASGIProtocolError        the app sent what ASGI forbids, or left out what it demands
+     ├── ApplicationStuckError    the app was cancelled and went on all the same
+     ├── LifespanError            the app said that its startup or shutdown failed
+     │    └── LifespanTimeout     ... or did not say anything in time (also a TimeoutError)
+     └── WrongEventLoopError      the test used a client in another event loop than it was opened in
+    OSError
+     └── ClientDisconnected       what the *app* gets from ``send()`` after the client has gone
+
+Outcomes that a network would produce are httpx's own (``httpx.ReadTimeout``, ``httpx.RemoteProtocolError``, ...),
+and an exception that the app raises reaches the test as itself: neither is ever wrapped in one of these.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import httpx
+
+
+class ASGIProtocolError(RuntimeError):
+    """The app broke the ASGI contract.
+
+    Raised out of the app's own ``send()`` for a message that it must not send, and into the test when the app
+    returned without sending what was due. The text says what was sent, in which state, and what to check.
+    """
+
+
+class ApplicationStuckError(RuntimeError):
+    """The app was cancelled and has not ended.
+
+    It swallows its cancellation (``except BaseException`` or a bare ``except:`` in a loop?) or is shielded from it.
+    The text shows where it is suspended.
+    """
+
+
+class LifespanError(RuntimeError):
+    """The app reported ``lifespan.startup.failed`` or ``lifespan.shutdown.failed``, or broke off without a word.
+
+    Attributes:
+        phase: ``"startup"`` or ``"shutdown"``.
+        message: What the app said, ``""`` if it said nothing.
+    """
+
+    def __init__(self, text: str, *, phase: str, message: str = "") -> None:
+        super().__init__(text)
+        self.phase = phase
+        self.message = message
+
+
+class LifespanTimeout(LifespanError, TimeoutError):  # noqa: N818 - the field's names for time-outs end so
+    """The app did not finish its startup or shutdown in time. The text shows where it is suspended."""
+
+
+class WrongEventLoopError(RuntimeError):
+    """A client was opened in one event loop and used in another."""
+
+
+class ClientDisconnected(OSError):  # noqa: N818 - design: the name tells the app what happened, not that it failed
+    """The client has gone: nothing that the app sends can reach it.
+
+    Raised out of the app's ``send()`` where the advertised ``spec_version`` is 2.4 or later (ASGI HTTP spec,
+    "Disconnected Client - send exception"). An app may let it pass: it is no failure of the app.
+    """
+
+
+def tell_beside(error: BaseException, other: BaseException) -> None:
+    """Attach `other` to `error` as a note, so that the failure which does not surface is not lost."""
+    if other is not error:
+        story = "".join(traceback.format_exception(other)).rstrip()
+        error.add_note(f"The application failed as well:\n\n{story}")
+
+
+def exception_in_flight() -> BaseException | None:
+    """Return the exception of the test that is just passing through httpx, or None.
+
+    A response is closed by httpx in ``finally:`` and ``except:`` blocks, too, while an exception of the test passes
+    through; whatever goes wrong then must not replace that exception. ``sys.exception()`` alone would also see an
+    exception which the test handles around an ordinary call, so the frame that handles it has to be httpx's.
+    """
+    error = sys.exception()
+    if error is None or error.__traceback__ is None:
+        return None
+    handler = error.__traceback__.tb_frame.f_globals.get("__name__", "")
+    return error if handler.partition(".")[0] == httpx.__name__ else None

@@ -1,0 +1,130 @@
+"""The hop: how a thread calls into an event loop that runs in another thread."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+from ._tasks import CANCEL_TIMEOUT, IndependentTask, soon_threadsafe
+
+T = TypeVar("T")
+
+
+class ThreadHop:
+    """The way into a running event loop from other threads: one trip there and one back for a whole call.
+
+    Create it in the loop. Every call ends: with the function's outcome, with the interruption of the calling thread
+    (Ctrl-C; the call is cancelled in the loop, and awaited, before it is raised), or with an error when the loop has gone.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.current_thread()
+        self._calls: set[_Call[Any]] = set()
+        self._closed = False
+        self._soon = soon_threadsafe()
+
+    @property
+    def here(self) -> bool:
+        """Whether the calling thread is the loop's own."""
+        return threading.current_thread() is self._thread
+
+    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
+        """Run an async function in the loop, in a task of its own and a copy of this thread's context.
+
+        Raises:
+            RuntimeError: This is the loop's own thread, which would wait for itself; or the loop has ended.
+            BaseException: Whatever the function raised, as it is.
+        """
+        if self.here:
+            msg = (
+                f"a blocking client was called on the thread of its own event loop ({name}): it would wait for itself "
+                "for ever. In async code use AsyncClient; in the app, call the blocking client in a worker thread."
+            )
+            raise RuntimeError(msg)
+        call = _Call(function, name)
+        self._calls.add(call)
+        try:
+            if self._closed:
+                raise _loop_has_ended(name)
+            try:
+                self._soon(call.start)
+            except RuntimeError as error:  # trio's RunFinishedError is one, too
+                raise _loop_has_ended(name) from error
+            self._wait(call)
+        except BaseException:
+            self._interrupt(call)
+            raise
+        finally:
+            self._calls.discard(call)
+        return call.outcome()
+
+    def close(self) -> None:
+        """Let no call in, and end those that the loop, which has ended, can answer no more."""
+        self._closed = True
+        for call in list(self._calls):
+            call.lose()
+
+    def _wait(self, call: _Call[Any], patience: float = float("inf")) -> None:
+        while not call.finished.acquire(timeout=min(patience, 1.0)):
+            patience -= 1.0
+            if patience <= 0:
+                return
+            if not self._thread.is_alive():
+                call.lose()
+
+    def _interrupt(self, call: _Call[Any]) -> None:
+        if call.finished.locked() and self._thread.is_alive():
+            try:
+                self._soon(call.cancel)
+            except RuntimeError:
+                return  # the loop has ended, and the call with it
+            self._wait(call, patience=2 * CANCEL_TIMEOUT)
+
+
+class _Call(Generic[T]):
+    """One call into a loop of another thread."""
+
+    def __init__(self, function: Callable[[], Awaitable[T]], name: str) -> None:
+        self.finished = threading.Lock()
+        self.finished.acquire()
+        self._context = contextvars.copy_context()
+        self._function = function
+        self._name = name
+        self._task: IndependentTask[T] | None = None
+        self._lost = False
+        self._cancelled = False
+
+    def start(self) -> None:
+        """Begin; in the loop's thread."""
+        if self._cancelled:
+            self.finished.release()
+            return
+        self._task = IndependentTask(
+            self._function, name=self._name, on_done=self.finished.release, context=self._context
+        )
+
+    def cancel(self) -> None:
+        """Cancel it; in the loop's thread."""
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def lose(self) -> None:
+        """End it without an outcome; in any thread, after the loop has ended."""
+        if self.finished.locked():
+            self._lost = True
+            self.finished.release()
+
+    def outcome(self) -> T:
+        """Return what the function returned, or raise what it raised."""
+        if self._lost or self._task is None:
+            raise _loop_has_ended(self._name)
+        if self._task.exception is not None:
+            raise self._task.exception
+        return self._task.result
+
+
+def _loop_has_ended(name: str) -> RuntimeError:
+    return RuntimeError(f"the event loop of this client has ended ({name}). Was the client closed in another thread?")

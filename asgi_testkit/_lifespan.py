@@ -1,0 +1,245 @@
+"""The lifespan of an app: its startup, the state it shares with requests, and its shutdown."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Literal
+
+import anyio
+
+from ._app import as_single_callable
+from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, tell_beside
+from ._lifespan_state import LifespanState, State
+from ._tasks import HomeLoop, IndependentTask, Wakeup
+from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable
+
+Phase = Literal["startup", "shutdown"]
+
+#: Seconds that an app which has reported the end of a phase has to return.
+_TIME_TO_RETURN = 1.0
+
+
+class LifespanManager:
+    """Runs the lifespan of an app around a block: ``async with LifespanManager(app) as manager: ...``.
+
+    The app's startup and shutdown run in one task of their own, in the event loop that enters the block, so enter, use and exit
+    may happen in different tasks. Several clients can share the running app, through `app`.
+
+    Attributes:
+        state: What the app keeps in ``scope["state"]``; the very dict that it was given.
+        supported: Whether the app speaks lifespan, once entered.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        startup_timeout: float | None = 5,
+        shutdown_timeout: float | None = 5,
+        *,
+        lifespan: LifespanMode = "auto",
+    ) -> None:
+        """Prepare to run the lifespan of `app`.
+
+        Args:
+            app: An ASGI application.
+            startup_timeout: Seconds that the startup may take; None for no limit.
+            shutdown_timeout: Seconds that the shutdown may take; None for no limit.
+            lifespan: What to do with an app that raises on the lifespan scope before it has received anything, or that returns
+                without a word: ``"auto"`` does without, as a server, ``"on"`` takes it for an error. ``"off"`` does not ask.
+
+        Raises:
+            TypeError: `app` is not an ASGI application.
+            ValueError: `lifespan` is none of the three.
+        """
+        if lifespan not in {"auto", "on", "off"}:
+            msg = f'lifespan must be "auto", "on" or "off", not {lifespan!r}'
+            raise ValueError(msg)
+        self.state: dict[str, Any] = {}
+        self.supported = False
+        self._call = as_single_callable(app)
+        self._mode = lifespan
+        self._timeouts: dict[Phase, float | None] = {"startup": startup_timeout, "shutdown": shutdown_timeout}
+        self._phase: Phase = "startup"
+        self._protocol = LifespanState()
+        self._moved = Wakeup()
+        self._received = False  # whether the app has asked for its first message
+        self._told_to_stop = False
+        self._idle = False  # whether the app waits for a message that will never come
+        self._violation: ASGIProtocolError | None = None
+        self._task: IndependentTask[None] | None = None
+
+    @property
+    def app(self) -> SingleCallable:
+        """The running app, with `state` in each scope. Give it to any client; it answers to the lifespan scope by itself."""
+        return RunningApp(self._call, self.state)
+
+    async def __aenter__(self) -> LifespanManager:
+        """Start the app up.
+
+        Cancelling it stops the app.
+
+        Raises:
+            LifespanError: The app reported ``lifespan.startup.failed``; it did not speak lifespan, with ``lifespan="on"``.
+            LifespanTimeout: The startup took too long. The text shows where the app is suspended.
+            BaseException: What the app raised in its startup, as it is.
+        """
+        if self._task is not None:
+            msg = "this LifespanManager was entered before; make a new one for each run of the app"
+            raise RuntimeError(msg)
+        if self._mode == "off":
+            return self
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        self._home = HomeLoop(type(self).__name__)
+        self._task = IndependentTask(lambda: self._run(scope), name="lifespan", on_done=self._moved.fire)
+        await self._until_past(State.STARTING)
+        if self._protocol.state is State.STARTED:
+            self.supported = True
+        else:
+            await self._startup_failed()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Shut the app down. What goes wrong is told beside the exception under way, if there is one.
+
+        Cancelling it stops the app.
+
+        Raises:
+            LifespanError: The app reported ``lifespan.shutdown.failed``.
+            LifespanTimeout: The shutdown took too long. The text shows where the app is suspended.
+            BaseException: What the app raised since its startup, as it is.
+        """
+        if not self.supported:
+            return
+        self._home.check()
+        self.supported = False
+        try:
+            await self._shut_down()
+        except Exception as error:
+            if exc_value is None:
+                raise
+            tell_beside(exc_value, error)
+
+    # The app's side
+
+    async def _run(self, scope: Scope) -> None:
+        await self._call(scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        if not self._received:
+            self._received = True
+            return {"type": "lifespan.startup"}
+        while self._protocol.state in {State.STARTING, State.STARTED}:
+            await self._moved.wait()
+        if self._protocol.state is State.STOPPING and not self._told_to_stop:
+            self._told_to_stop = True
+            return {"type": "lifespan.shutdown"}
+        self._idle = True  # there is nothing more to receive
+        self._moved.fire()
+        return await anyio.sleep_forever()
+
+    async def _send(self, message: Message) -> None:
+        try:
+            self._protocol.handle(message)
+        except ASGIProtocolError as error:
+            self._violation = self._violation or error
+            raise
+        self._moved.fire()
+
+    # The client's side
+
+    async def _startup_failed(self) -> None:
+        task = self._running_task
+        await self._see_off()
+        error = task.exception
+        if self._protocol.state is State.STARTUP_FAILED:
+            message = self._protocol.message
+            if error is None:
+                raise self._failure(f"the application reported lifespan.startup.failed: {message!r}", message)
+            error.add_note(f"The application had reported lifespan.startup.failed: {message!r}")
+            raise error
+        if self._violation is not None or (error is not None and self._received):
+            raise error or self._violation  # type: ignore[misc]  # one of them is there
+        if self._mode == "on":
+            what = "returned" if error is None else f"raised {error!r}"
+            text = f'the application does not support lifespan, which lifespan="on" demands: it {what} without an answer'
+            raise self._failure(text) from error
+
+    async def _shut_down(self) -> None:
+        task = self._running_task
+        self._phase = "shutdown"
+        if not task.done:
+            self._protocol.shut_down()
+            self._moved.fire()
+            await self._until_past(State.STOPPING)
+            await self._see_off()
+        error = task.exception or self._violation
+        if error is not None:
+            raise error
+        if self._protocol.state is State.SHUTDOWN_FAILED:
+            message = self._protocol.message
+            raise self._failure(f"the application reported lifespan.shutdown.failed: {message!r}", message)
+
+    async def _until_past(self, state: State) -> None:
+        task = self._running_task
+        timeout = self._timeouts[self._phase]
+        try:
+            with anyio.move_on_after(timeout) as timer:
+                while self._protocol.state is state and not task.done:
+                    await self._moved.wait()
+        except BaseException:
+            await task.end(grace=0)
+            raise
+        if timer.cancelled_caught:
+            where = task.where()
+            error = LifespanTimeout(
+                f"{self._phase}: {timeout} seconds passed while {state.value}; the application is {where}",
+                phase=self._phase,
+            )
+            try:
+                await task.end(grace=0)
+            except ApplicationStuckError as stuck:
+                tell_beside(error, stuck)
+            raise error
+
+    async def _see_off(self) -> None:
+        """The app has said its last word. Servers do not wait for its return; here it may, so that what it raises counts."""
+        task = self._running_task
+        try:
+            with anyio.move_on_after(_TIME_TO_RETURN):
+                while not (task.done or self._idle):
+                    await self._moved.wait()
+        finally:
+            await task.end(grace=0)
+
+    @property
+    def _running_task(self) -> IndependentTask[None]:
+        assert self._task is not None
+        return self._task
+
+    def _failure(self, text: str, message: str = "") -> LifespanError:
+        return LifespanError(text, phase=self._phase, message=message)
+
+
+class RunningApp:
+    """An app whose lifespan runs elsewhere."""
+
+    def __init__(self, app: SingleCallable, state: dict[str, Any]) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
+        if scope["type"] == "lifespan":
+            await self._answer(scope, receive, send)
+        else:
+            await self._app({**scope, "state": dict(self._state)}, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.get("state", {}).update(self._state)
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})

@@ -1,0 +1,107 @@
+"""What an app may send on the lifespan scope. Tables and checks; no I/O.
+
+Rule 1: everything that decides whether a message is legal lives in this file (ASGI Lifespan spec).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NoReturn
+
+from ._errors import ASGIProtocolError
+from ._types import Message
+
+
+class State(Enum):
+    """Where the lifespan is. The values read as English after "while"."""
+
+    STARTING = "waiting for lifespan.startup.complete"
+    STARTED = "the application was serving"
+    STARTUP_FAILED = "its startup had already failed"
+    STOPPING = "waiting for lifespan.shutdown.complete"
+    STOPPED = "its shutdown was already complete"
+    SHUTDOWN_FAILED = "its shutdown had already failed"
+    FAILED = "refusing everything after its first illegal message"
+
+
+class Event(Enum):
+    """What moves the lifespan on: four messages of the app, and the client's wish to end."""
+
+    STARTUP_COMPLETE = "lifespan.startup.complete"
+    STARTUP_FAILED = "lifespan.startup.failed"
+    SHUTDOWN = "lifespan.shutdown"
+    SHUTDOWN_COMPLETE = "lifespan.shutdown.complete"
+    SHUTDOWN_FAILED = "lifespan.shutdown.failed"
+
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.STARTING: {
+        Event.STARTUP_COMPLETE: State.STARTED,
+        Event.STARTUP_FAILED: State.STARTUP_FAILED,
+    },
+    State.STARTED: {
+        Event.SHUTDOWN: State.STOPPING,
+    },
+    State.STARTUP_FAILED: {},
+    State.STOPPING: {
+        Event.SHUTDOWN_COMPLETE: State.STOPPED,
+        Event.SHUTDOWN_FAILED: State.SHUTDOWN_FAILED,
+    },
+    State.STOPPED: {},
+    State.SHUTDOWN_FAILED: {},
+    State.FAILED: {},
+}
+
+#: What the mistake usually is.
+HINTS: dict[tuple[State, Event], str] = {
+    (State.STARTING, Event.SHUTDOWN_COMPLETE): "The answer to lifespan.startup is lifespan.startup.complete.",
+    (State.STARTED, Event.STARTUP_COMPLETE): "Is lifespan.startup answered twice, by the app and by a middleware?",
+    (State.STARTED, Event.SHUTDOWN_COMPLETE): "Wait for lifespan.shutdown first: await receive() once more.",
+    (State.STOPPING, Event.STARTUP_COMPLETE): "The answer to lifespan.shutdown is lifespan.shutdown.complete.",
+    (State.STOPPED, Event.SHUTDOWN_COMPLETE): "Is lifespan.shutdown answered twice, by the app and by a middleware?",
+}
+
+_MESSAGES = {event.value: event for event in Event if event is not Event.SHUTDOWN}
+
+
+class LifespanState:
+    """The automaton of one lifespan.
+
+    Attributes:
+        state: Where it is.
+        message: What the app said of its failure, ``""`` if nothing.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.STARTING
+        self.message = ""
+
+    def handle(self, message: Message) -> None:
+        """Take a message of the app.
+
+        Raises:
+            ASGIProtocolError: The message is illegal. So is every message after it.
+        """
+        try:
+            event = _MESSAGES[message["type"]]
+        except (TypeError, KeyError, IndexError):
+            self._refuse(f"sent {message!r}, which is no message of the lifespan protocol")
+        self._step(event)
+        if event in {Event.STARTUP_FAILED, Event.SHUTDOWN_FAILED}:
+            self.message = str(message.get("message", ""))
+
+    def shut_down(self) -> None:
+        """Begin the shutdown."""
+        self._step(Event.SHUTDOWN)
+
+    def _step(self, event: Event) -> None:
+        state = self.state
+        try:
+            self.state = TRANSITIONS[state][event]
+        except KeyError:
+            self._refuse(f"sent {event.value} while {state.value}. {HINTS.get((state, event), '')}".rstrip())
+
+    def _refuse(self, what: str) -> NoReturn:
+        self.state = State.FAILED
+        msg = f"application {what}"
+        raise ASGIProtocolError(msg)

@@ -1,0 +1,69 @@
+"""Event loops in threads of their own, for blocking clients."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from ._hop import ThreadHop
+
+
+class LoopThread:
+    """A thread with an event loop in it.
+
+    Attributes:
+        portal: anyio's way into the loop, for tests.
+        hop: Ours, for requests: it takes half the trips.
+    """
+
+    def __init__(self, backend: str, backend_options: Mapping[str, Any]) -> None:
+        """Start it; the arguments are those of ``anyio.run``."""
+        self._running = start_blocking_portal(backend, dict(backend_options))
+        self.portal: BlockingPortal = self._running.__enter__()
+        self.hop = self.portal.call(ThreadHop)
+
+    def stop(self) -> None:
+        """Cancel what a test has left running in the portal, and end the loop and its thread."""
+        try:
+            self.portal.call(self.portal.stop, True)  # noqa: FBT003 - cancel_remaining, by position only
+        finally:
+            self._running.__exit__(None, None, None)
+            self.hop.close()
+
+
+class SharedLoops:
+    """One loop thread for each backend configuration, started at first use, and ended with the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._loops: list[tuple[str, dict[str, Any], LoopThread]] = []
+
+    def get(self, backend: str, backend_options: Mapping[str, Any]) -> LoopThread:
+        """Return the loop thread for a configuration."""
+        with self._lock:
+            if self._process != os.getpid():  # after a fork, the threads are the parent's
+                self._process = os.getpid()
+                self._loops.clear()
+            for known_backend, known_options, loop in self._loops:
+                if known_backend == backend and known_options == backend_options:
+                    return loop
+            if not self._loops:
+                atexit.register(self.stop)
+            loop = LoopThread(backend, backend_options)
+            self._loops.append((backend, dict(backend_options), loop))
+            return loop
+
+    def stop(self) -> None:
+        """End all of them."""
+        with self._lock:
+            while self._loops:
+                self._loops.pop()[2].stop()
+
+
+shared_loops = SharedLoops()

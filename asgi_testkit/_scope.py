@@ -1,0 +1,87 @@
+"""From an httpx request to an ASGI scope, as uvicorn would build it. Pure: no state, no I/O.
+
+Where servers disagree, the majority is followed: ``root_path`` leaves ``path`` alone (uvicorn alone puts it in front).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httpx
+
+from ._types import Address, Scope
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+#: The version of the HTTP & WebSocket spec that scopes advertise. At 2.3, as uvicorn's, ``send()`` is silent after a
+#: disconnect; from 2.4 on it raises. Override it with ``scope={"asgi": {"version": "3.0", "spec_version": "2.4"}}``.
+HTTP_SPEC_VERSION = "2.3"
+
+#: What the client offers in ``scope["extensions"]``. ``http.response.debug`` is made for test clients.
+HTTP_EXTENSIONS: Mapping[str, Any] = {"http.response.debug": {}}
+
+_UNSAFE_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
+_UNSAFE_IN_HEADERS = re.compile(rb"[\x00\r\n]")
+
+
+def http_scope(
+    request: httpx.Request,
+    *,
+    client: Address | None,
+    root_path: str,
+    state: Mapping[str, Any],
+    extensions: Mapping[str, Any],
+) -> Scope:
+    """Return the scope of `request` (ASGI HTTP spec, "HTTP Connection Scope").
+
+    Args:
+        request: The request. ``extensions={"target": b"..."}`` replaces its path and query, as in httpcore.
+        client: Host and port of the peer that the app sees.
+        root_path: Where the app is mounted.
+        state: The lifespan's state; the scope gets a shallow copy.
+        extensions: The ASGI extensions to offer; copied.
+
+    Raises:
+        httpx.LocalProtocolError: The target or a header has a byte that no client can send.
+    """
+    url = request.url
+    raw_path, query_string = _target(request)
+    headers = [(name.lower(), value.strip(b" \t")) for name, value in request.headers.raw]
+    if _UNSAFE_IN_HEADERS.search(b"".join(sum(headers, ()))):
+        msg = f"{request!r} has a header with CR, LF or NUL in it, which no HTTP client can send: {headers}"
+        raise httpx.LocalProtocolError(msg, request=request)
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": HTTP_SPEC_VERSION},
+        "http_version": "1.1",
+        "server": (url.host, url.port or DEFAULT_PORTS.get(url.scheme)),
+        "client": client,
+        "scheme": url.scheme,
+        "method": request.method,
+        "root_path": root_path,
+        "path": decode_path(raw_path),
+        "raw_path": raw_path,
+        "query_string": query_string,
+        "headers": headers,
+        "state": dict(state),
+        "extensions": {name: dict(value) for name, value in extensions.items()},
+    }
+
+
+def decode_path(raw_path: bytes) -> str:
+    """Percent-decode `raw_path` once; what is not UTF-8 becomes U+FFFD. ``+`` stays, and nothing is normalised."""
+    if b"%" not in raw_path:
+        return raw_path.decode("ascii")
+    return unquote_to_bytes(raw_path).decode("utf-8", "replace")
+
+
+def _target(request: httpx.Request) -> tuple[bytes, bytes]:
+    target: bytes = request.extensions.get("target") or request.url.raw_path
+    if _UNSAFE_IN_TARGET.search(target):
+        msg = f"the target of {request!r} has a byte that no HTTP client can send unescaped: {target!r}"
+        raise httpx.LocalProtocolError(msg, request=request)
+    raw_path, _, query_string = target.partition(b"?")
+    return raw_path, query_string

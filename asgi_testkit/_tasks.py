@@ -1,0 +1,297 @@
+"""Tasks of their own, on asyncio or trio.
+
+The only module that imports asyncio or trio, and it imports neither before one of them runs. All waiting is done with anyio.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from typing import Any, Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from ._errors import ApplicationStuckError, WrongEventLoopError
+
+T = TypeVar("T")
+
+#: Seconds that a cancelled task has to end before the test is told that it does not.
+CANCEL_TIMEOUT = 5.0
+
+#: How many rounds of the loop a task that was just woken has to take notice.
+ROUNDS_TO_NOTICE = 5
+
+#: How many frames of a suspended app an error shows.
+FRAMES_SHOWN = 6
+
+_EAGER = sys.version_info >= (3, 12)
+
+# asyncio itself holds tasks only weakly: one that nobody else refers to can vanish in the middle.
+_running: set[IndependentTask[Any]] = set()
+
+
+class Wakeup:
+    """Wakes those who wait for something to change. It remembers nothing: look before you wait, and look again after."""
+
+    _event: anyio.Event | None = None
+
+    def fire(self) -> None:
+        """Wake everyone who waits now."""
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+    async def wait(self) -> None:
+        """Wait for the next `fire`. Cancelling the wait changes nothing for the others."""
+        if self._event is None:
+            self._event = anyio.Event()
+        await self._event.wait()
+
+
+async def one_round() -> None:
+    """Let the loop go round once, on asyncio: most apps answer within that, and it is cheaper than any way of waiting."""
+    if _asyncio_runs():
+        await sys.modules["asyncio"].sleep(0)
+
+
+class IndependentTask(Generic[T]):
+    """A call of an async function in a task that belongs to no task group and to no cancel scope of the caller.
+
+    It runs in a copy of the caller's context. On Python 3.12+ and asyncio it starts at once, within the constructor, up to
+    its first suspension; elsewhere with the loop's next round. Whatever it raises, ``KeyboardInterrupt`` included, is kept
+    in `exception` and goes nowhere else.
+
+    Attributes:
+        done: Whether it has ended.
+        result: What the function returned.
+        exception: What it raised; the cancellation that `cancel` asked for does not count.
+    """
+
+    result: T
+    done = False
+    exception: BaseException | None = None
+    _cancelled = False
+    _abandoned = False
+    _coroutine: Any = None
+    _native: Any = None  # an asyncio.Task, or the trio.CancelScope around everything
+
+    def __init__(
+        self,
+        function: Callable[[], Awaitable[T]],
+        *,
+        name: str,
+        on_done: Callable[[], object] | None = None,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        self._function = function
+        self._on_done = on_done
+        self._finished = Wakeup()
+        context = contextvars.copy_context() if context is None else context
+        if _asyncio_runs():
+            self._start_on_asyncio(name, context)
+        else:
+            self._start_on_trio(name, context)
+        if not self.done:
+            _running.add(self)
+
+    def _start_on_asyncio(self, name: str, context: contextvars.Context) -> None:
+        asyncio = sys.modules["asyncio"]
+        loop = asyncio.get_running_loop()
+        self._coroutine = coroutine = self._run_on_asyncio(asyncio.CancelledError)
+        if _EAGER:
+            task = asyncio.Task(coroutine, loop=loop, name=name, context=context, eager_start=True)
+        else:
+            task = loop.create_task(coroutine, name=name, context=context)
+        self._native = task
+        if self._cancelled:  # within its own first step
+            task.cancel()
+
+    def _start_on_trio(self, name: str, context: contextvars.Context) -> None:
+        import trio
+
+        self._native = trio.CancelScope()
+        trio.lowlevel.spawn_system_task(self._run_on_trio, name=name, context=context)
+
+    async def _run_on_asyncio(self, cancelled_error: type[BaseException]) -> None:
+        try:
+            self.result = await self._function()
+        except BaseException as error:
+            if not (self._abandoned or (self._cancelled and isinstance(error, cancelled_error))):
+                self.exception = error
+        self._end()
+
+    async def _run_on_trio(self) -> None:
+        import trio
+
+        @trio.lowlevel.disable_ki_protection  # Ctrl-C must be able to end a busy app, which a system task shields
+        async def call() -> T:
+            return await self._function()
+
+        try:
+            with self._native:
+                self._coroutine = coroutine = call()
+                self.result = await coroutine
+        except BaseException as error:  # a system task that raises takes the whole run down
+            self.exception = error
+        self._end()
+
+    def _end(self) -> None:
+        self.done = True
+        _running.discard(self)
+        self._finished.fire()
+        on_done, self._on_done = self._on_done, None  # no cycle is left for the garbage collector
+        del self._function
+        if on_done is not None:
+            on_done()
+
+    def cancel(self) -> None:
+        """Cancel the task, unless it is done. Call it in the task's own loop."""
+        if not self.done:
+            self._cancelled = True
+            if self._native is not None:
+                self._native.cancel()
+
+    async def wait(self, timeout: float | None) -> bool:
+        """Wait until the task is done, at most `timeout` seconds (None: no limit). Return whether it is."""
+        if not self.done:
+            with anyio.move_on_after(timeout):
+                while not self.done:
+                    await self._finished.wait()
+        return self.done
+
+    async def end(self, *, grace: float, noticed: Callable[[], object] = bool) -> None:
+        """See the task to its end: let it run for a while, then cancel it, and wait until it has ended.
+
+        Cancelling this call does not cut it short, but ends the grace at once; the cancellation is raised when the task
+        has ended.
+
+        Args:
+            grace: Seconds that the task has to end by itself, if it has noticed that it should.
+            noticed: Whether it has. A task that does not take notice in the loop's next few rounds is cancelled then.
+
+        Raises:
+            ApplicationStuckError: The task was cancelled, and `CANCEL_TIMEOUT` seconds later has not ended.
+        """
+        if self.done:
+            return
+        cancelled_error = anyio.get_cancelled_exc_class()
+        interruption: BaseException | None = None
+        with anyio.CancelScope(shield=True):
+            try:
+                for _ in range(ROUNDS_TO_NOTICE):
+                    if self.done or noticed():
+                        await self.wait(grace)
+                        break
+                    await anyio.lowlevel.checkpoint()
+            except cancelled_error as error:  # asyncio's own task.cancel() passes through a shield
+                interruption = error
+            deadline = anyio.current_time() + CANCEL_TIMEOUT
+            while not self.done and anyio.current_time() < deadline:
+                self.cancel()
+                try:
+                    await self.wait(deadline - anyio.current_time())
+                except cancelled_error as error:
+                    interruption = error
+        if not self.done:
+            self._abandon()
+        if interruption is not None:
+            raise interruption
+
+    def _abandon(self) -> None:
+        where = self.where()
+        self._abandoned = True
+        if _asyncio_runs():
+            # Leave nothing behind that keeps the loop from closing: asyncio.run() waits for every task that it cancels.
+            try:
+                self._coroutine.close()
+            except RuntimeError:
+                pass  # it ignores GeneratorExit as well: nobody can help it
+            self._native.cancel()
+        msg = f"the application was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {where}"
+        raise ApplicationStuckError(msg)
+
+    def where(self) -> str:
+        """Say where the task is suspended, for an error message: its innermost frames, one a line."""
+        frames = list(_frames(self._coroutine))[-FRAMES_SHOWN:]
+        lines = [f'  File "{f.f_code.co_filename}", line {f.f_lineno}, in {f.f_code.co_qualname}' for f in frames]
+        return "\n".join(["suspended at:", *lines]) if lines else "not suspended anywhere"
+
+
+def _frames(awaitable: Any) -> Iterator[FrameType]:
+    """Yield the frames of a suspended coroutine, outermost first."""
+    while awaitable is not None:
+        if isinstance(awaitable, CoroutineType):
+            frame, awaitable = awaitable.cr_frame, awaitable.cr_await
+        elif isinstance(awaitable, GeneratorType):
+            frame, awaitable = awaitable.gi_frame, awaitable.gi_yieldfrom
+        elif isinstance(awaitable, AsyncGeneratorType):
+            frame, awaitable = awaitable.ag_frame, awaitable.ag_await
+        else:  # asend() and coroutine wrappers do not say what they drive; the collector knows
+            inner = (CoroutineType, GeneratorType, AsyncGeneratorType)
+            awaitable = next((item for item in gc.get_referents(awaitable) if isinstance(item, inner)), None)
+            continue
+        if frame is not None and frame.f_code.co_filename != __file__:
+            yield frame
+
+
+def _asyncio_runs() -> bool:
+    """Whether the event loop that runs here is asyncio's. (In trio's guest mode one runs, too, but trio's own task is it.)"""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    trio = sys.modules.get("trio")
+    return trio is None or not trio.lowlevel.in_trio_run()
+
+
+def current_loop() -> Any:
+    """Return what identifies the running event loop: the asyncio loop, or trio's token.
+
+    Raises:
+        RuntimeError: No event loop is running in this thread.
+    """
+    if _asyncio_runs():
+        import asyncio
+
+        return asyncio.get_running_loop()
+    import trio
+
+    return trio.lowlevel.current_trio_token()
+
+
+def soon_threadsafe() -> Callable[[Callable[[], object]], object]:
+    """Return the running loop's way of calling a function from another thread. It raises RuntimeError when the loop ends."""
+    loop = current_loop()
+    return loop.call_soon_threadsafe if _asyncio_runs() else loop.run_sync_soon  # type: ignore[no-any-return]
+
+
+class HomeLoop:
+    """The event loop that something was opened in, and has to be used in."""
+
+    def __init__(self, owner: str) -> None:
+        """Note the running loop; `owner` is what an error calls that something."""
+        self._owner = owner
+        self._loop = current_loop()
+
+    def check(self) -> None:
+        """Check that the running loop is this one.
+
+        Raises:
+            WrongEventLoopError: It is another. The text names both.
+        """
+        here = current_loop()
+        if here is not self._loop:
+            msg = (
+                f"this {self._owner} was opened in the event loop {self._loop!r} and is used in {here!r}. Does a fixture of a "
+                "wider scope open it, while each test has a loop of its own? Give both the same one: with pytest-asyncio, "
+                '@pytest_asyncio.fixture(loop_scope="session") and @pytest.mark.asyncio(loop_scope="session"); with the anyio '
+                "plugin, an anyio_backend fixture of the wider scope; or narrow the fixture to the test."
+            )
+            raise WrongEventLoopError(msg)

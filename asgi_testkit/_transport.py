@@ -1,0 +1,167 @@
+"""ASGITransport: an httpx transport that runs an ASGI app in the running event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import anyio
+import httpx
+
+from ._app import as_single_callable
+from ._errors import tell_beside
+from ._exchange import HTTPExchange
+from ._options import ExchangeOptions
+from ._scope import HTTP_EXTENSIONS, http_scope
+from ._tasks import HomeLoop
+from ._types import Address, ASGIApp, Background
+
+
+class ASGITransport(httpx.AsyncBaseTransport):
+    """Runs an ASGI app in-process, in the event loop that awaits the request.
+
+    A drop-in for ``httpx.ASGITransport``, with the same positional arguments. It streams, honours the read timeout, tells the
+    app of a disconnect, and sees every app to its end.
+
+    Attributes:
+        app: The app, as it was given.
+        state: The lifespan's state, of which each scope gets a shallow copy. `AsyncClient` sets it.
+        home: The event loop that requests have to come from, if they have to. `AsyncClient` sets it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        raise_app_exceptions: bool = True,  # noqa: FBT001, FBT002 - httpx's own signature
+        root_path: str = "",
+        client: Address | None = ("127.0.0.1", 123),
+        *,
+        write_buffer: int = 65536,
+        background: Background = "wait",
+        disconnect_grace: float = 1.0,
+        strict: bool = False,
+        scope: Mapping[str, Any] | None = None,
+        asgi_extensions: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Prepare to run `app`.
+
+        Args:
+            app: An ASGI 3 or ASGI 2 application.
+            raise_app_exceptions: Whether what the app raises is raised in the test, as it is. Otherwise the test gets what a
+                server's client would: status 500, or an incomplete response. ``KeyboardInterrupt`` and ``SystemExit`` are
+                always raised.
+            root_path: Where the app is mounted. It does not change the path.
+            client: Host and port of the peer that the app sees.
+            write_buffer: How many bytes of the body the app may be ahead of the reader. 0: each ``send()`` waits until its
+                chunk was read.
+            background: ``"wait"``: the end of the body is read when the app has returned, which it has to within the read
+                timeout. ``"detach"``: it is read at once, and the app is left to itself until the transport closes.
+            disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
+            strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
+            scope: Keys of the scope to add or replace.
+            asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug``.
+
+        Raises:
+            TypeError: `app` is not an ASGI application.
+            ValueError: An option makes no sense.
+        """
+        self.app = app
+        self.root_path = root_path
+        self.client = client
+        self.state: Mapping[str, Any] = {}
+        self.home: HomeLoop | None = None
+        self._call = as_single_callable(app)
+        self._scope = dict(scope or {})
+        self._asgi_extensions = HTTP_EXTENSIONS if asgi_extensions is None else asgi_extensions
+        self._options = ExchangeOptions(
+            raise_server_exceptions=raise_app_exceptions,
+            write_buffer=write_buffer,
+            background=background,
+            disconnect_grace=disconnect_grace,
+            strict=strict,
+        ).checked()
+        self._unsettled: set[HTTPExchange] = set()
+
+    @property
+    def raise_app_exceptions(self) -> bool:
+        """Whether what the app raises is raised in the test."""
+        return self._options.raise_server_exceptions
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` to the app, and return its response at ``http.response.start``, the body as a stream.
+
+        Cancelling it is a disconnect: the app has ended when the cancellation is raised.
+
+        Raises:
+            httpx.ReadTimeout: The app did not respond within the read timeout. The text shows where it is suspended.
+            httpx.LocalProtocolError: No client could send such a request.
+            BaseException: What the app raised, or ``ASGIProtocolError`` for what it did wrong.
+        """
+        exchange = self._exchange(request)
+        exchange.start()
+        if exchange.unsettled:
+            self._unsettled.add(exchange)
+        return await exchange.head()
+
+    def _exchange(self, request: httpx.Request) -> HTTPExchange:
+        if self.home is not None:
+            self.home.check()
+        scope = http_scope(
+            request,
+            client=self.client,
+            root_path=self.root_path,
+            state=self.state,
+            extensions=self._asgi_extensions,
+        )
+        options = self._options
+        scope.update(self._scope)
+        if "asgi" in request.extensions:
+            changes = dict(request.extensions["asgi"])
+            scope.update(changes.pop("scope", {}))
+            options = options.overridden(changes)
+        return HTTPExchange(self._call, request, scope, options, self._unsettled.discard)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether there is anything for `aclose` to see to."""
+        return bool(self._unsettled)
+
+    def running(self) -> list[str]:
+        """Name the requests whose app has not ended."""
+        return [exchange.name for exchange in self._unsettled if not exchange.done]
+
+    async def aclose(self) -> None:
+        """See every app that still runs to its end: a detached one has its grace, then it is cancelled.
+
+        Raises:
+            BaseException: What an app raised that no call has raised yet. Where several did, the others are notes on the first.
+        """
+        await self.close(None)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.close(exc_value)
+
+    async def close(self, reason: BaseException | None) -> None:
+        """Do as `aclose` does. What the apps raised is told beside `reason`, the exception that is under way, if any."""
+        if not self._unsettled:
+            return
+        if self.home is not None:
+            self.home.check()
+        deadline = anyio.current_time() + self._options.disconnect_grace
+        failure: BaseException | None = None
+        for exchange in list(self._unsettled):
+            try:
+                await exchange.part(reason, grace=max(0.0, deadline - anyio.current_time()), detach=False)
+            except BaseException as error:
+                if failure is None:
+                    failure = error
+                else:
+                    tell_beside(failure, error)
+        if failure is not None:
+            raise failure
