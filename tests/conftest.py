@@ -1,0 +1,27 @@
+"""Every asynchronous test runs on each backend; every test of the contract on each backend and through both faces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .backends import BACKENDS, Backend
+from .faces import AwaitedFace, BlockingFace, Face
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """The backend that anyio's pytest plugin runs an asynchronous test on."""
+    backend: Backend = request.param
+    return backend.name, backend.options
+
+
+@pytest.fixture(
+    params=[face(backend) for face in (AwaitedFace, BlockingFace) for backend in BACKENDS],
+    ids=str,
+)
+def face(request: pytest.FixtureRequest) -> Face:
+    """Makes clients: awaited or blocking ones, on each backend."""
+    made: Face = request.param
+    return made
