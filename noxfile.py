@@ -1,0 +1,138 @@
+"""What is checked, and how: `nox` runs all of it, `nox -s lint` one session, `nox -l` lists them."""
+
+import re
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.2"
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "lowest", "docs", "wheel", "examples"]
+nox.options.default_venv_backend = "virtualenv"
+# A Python that the machine lacks, or has as a pyenv shim that does not run, is skipped, and the
+# summary says so; on CI, too.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir())
+
+# The Pythons on which this run has measured coverage.
+measured: list[str] = []
+
+
+def group(name: str) -> tuple[str, ...]:
+    # `pip install --group` would do, but a pip as old as Python 3.11's does not know it.
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and formatting."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Mypy, strict, for the oldest and the newest Python; pyright on what users see."""
+    session.install("-e", ".", *group("typing"))
+    for version in (OLDEST, NEWEST):
+        session.run("mypy", "--python-version", version)
+    for example in EXAMPLES:  # each is a project of its own, and has an `app` of its own
+        with session.chdir(example):
+            session.run("mypy", "--config-file", "../../pyproject.toml", ".")
+    session.run(
+        "pyright",
+        "--verifytypes",
+        "asgi_testkit",
+        "--ignoreexternal",
+        env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},  # nor does it ask whether there is a newer one
+    )
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the suite on one Python, and measure coverage."""
+    version = str(session.python)
+    session.install("-e", ".", *group("tests"))
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"COVERAGE_FILE": f".coverage.{version}"})
+    measured.append(version)
+
+
+@nox.session(requires=["tests"])
+def coverage(session: nox.Session) -> None:
+    """Join what `tests` measured on each Python; every line and branch has to have run on one of them."""
+    if not measured:
+        session.error(f"none of Python {', '.join(PYTHONS)} was found")
+    session.install(*group("coverage"))
+    session.run("coverage", "combine", *(f".coverage.{version}" for version in measured))
+    session.run("coverage", "report", env={"COVERAGE_OUT_OF_REACH": out_of_reach(measured)})
+
+
+def out_of_reach(versions: list[str]) -> str:
+    """Return a regex for the marks of code that runs on none of these Pythons."""
+    ran = [PYTHONS.index(version) for version in versions]
+    newer = [f"{version}\\+" for version in PYTHONS[max(ran) + 1 :]]
+    older = [f"<{version}" for version in PYTHONS[: min(ran) + 1]]
+    return f"# pragma: ({'|'.join(newer + older)})"
+
+
+@nox.session(python=OLDEST)
+def lowest(session: nox.Session) -> None:
+    """Run the suite with the oldest versions that the package says it works with."""
+    requirements = PYPROJECT["project"]["dependencies"]
+    session.install("-e", ".", *(re.sub(r">=([\d.]+).*", r"==\1", each) for each in requirements), *group("tests"))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the docs, offline; a warning is an error."""
+    session.install("-e", ".", *group("docs"))
+    session.run("sphinx-build", "-nW", "--keep-going", "-E", "docs", "docs/_build")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Run the suite against the built wheel, out of the unpacked sdist, where no checkout can be imported instead."""
+    tmp = Path(session.create_tmp())
+    shutil.rmtree(tmp)
+    session.install("build", *group("tests"))
+    session.run("python", "-m", "build", "--outdir", str(tmp))
+    [built_sdist], [built_wheel] = tmp.glob("*.tar.gz"), tmp.glob("*.whl")
+
+    contents = zipfile.ZipFile(built_wheel).namelist()
+    if "asgi_testkit/py.typed" not in contents:
+        session.error("py.typed is missing in the wheel")
+    if stray := [name for name in contents if not name.startswith(("asgi_testkit/", "asgi_testkit-"))]:
+        session.error(f"the wheel holds more than the package: {stray}")
+
+    with tarfile.open(built_sdist) as archive:
+        archive.extractall(tmp, filter="data")
+    tree = built_sdist.with_name(built_sdist.name.removesuffix(".tar.gz"))
+    shutil.rmtree(tree / "asgi_testkit")
+    session.install(str(built_wheel))
+    with session.chdir(tree):
+        session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the example suites, each in its own folder, as its reader would."""
+    session.install(".", *group("examples"))
+    for example in EXAMPLES:
+        with session.chdir(example):
+            session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure, side by side with the other clients. On demand: `nox -s benchmarks`."""
+    session.install(".", *group("benchmarks"))
+    session.run("python", "-m", "pytest", "tests/benchmarks", *session.posargs)
