@@ -20,8 +20,10 @@ class DotlessHostPolicy(DefaultCookiePolicy):
     def set_ok_domain(self, cookie: Cookie, request: object) -> bool:
         """Whether the response may set a cookie of this domain."""
         host: str = request.host  # type: ignore[attr-defined]  # a urllib.request.Request
-        if cookie.domain_specified and cookie.domain.lstrip(".") == host.partition(":")[0].lower():
-            return True
+        domain = cookie.domain.lstrip(".")
+        itself = domain == host.partition(":")[0].lower()
+        if cookie.domain_specified and (itself or "." not in domain):  # the standard library would let "local" pass as well
+            return itself
         return bool(super().set_ok_domain(cookie, request))  # type: ignore[misc]  # typeshed leaves it out
 
 

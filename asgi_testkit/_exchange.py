@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import anyio
@@ -24,6 +25,7 @@ _WHAT_TO_CHECK = {
     State.SENDING_BODY: "Is the last http.response.body, the one without more_body, missing?",
 }
 
+_REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NO_TIMEOUT: dict[str, float | None] = {}
 
 
@@ -68,7 +70,7 @@ class HTTPExchange:
         self._for_client = Wakeup()  # the start, a part of the body, the app's end
         self._body = RequestBody(request, name=self.name, reader=self._for_app, waiter=self._for_client)
         self._chunks: deque[bytes] = deque()
-        self._began = time.perf_counter()
+        self.began = time.perf_counter()
 
     # For tests
 
@@ -111,7 +113,7 @@ class HTTPExchange:
 
     async def send(self, message: Message) -> None:
         """Take a message of the app, and hold the app back while the client has too much to read."""
-        if self._gone:
+        if self._disconnected or self._body.error is not None:
             await self._send_to_nobody()
             return
         try:
@@ -162,18 +164,14 @@ class HTTPExchange:
         major, _, minor = str(self.scope["asgi"].get("spec_version", "2.0")).partition(".")
         return (int(major), int(minor or 0)) >= (2, 4)
 
-    async def _call(self) -> None:
-        awaitable = self._app(self.scope, self.receive, self.send)
-        if not hasattr(awaitable, "__await__"):
-            msg = f"the application returned {awaitable!r} instead of an awaitable. Is it an `async def`?"
-            raise ASGIProtocolError(msg)
-        await awaitable
-
     # The client's side
+
+    def _call_app(self) -> Awaitable[None]:
+        return self._app(self.scope, self.receive, self.send)
 
     def start(self) -> None:
         """Call the app, in a task of its own."""
-        self._task = IndependentTask(self._call, name=self.name, on_done=self._app_ended)
+        self._task = IndependentTask(self._call_app, name=self.name, on_done=self._app_ended)
 
     def _app_ended(self) -> None:
         self._for_client.fire()
@@ -193,17 +191,26 @@ class HTTPExchange:
             BaseException: What the app raised, where it did so before the start.
         """
         if not self._task.done:
-            await self._give_it_a_round()
+            try:
+                await one_round()
+            except BaseException as interruption:
+                await self.part(interruption)
+                raise
         while not self._response.status:
             if self._over:
                 await self._break_off()
                 return self._internal_server_error()
             await self._await_app(State.AWAITING_START.value)
-        extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "asgi": self}
+        status = self._response.status
+        extensions: dict[str, Any] = {
+            "http_version": b"HTTP/1.1",
+            "reason_phrase": _REASON_PHRASES.get(status, b""),
+            "asgi": self,
+        }
         if self._response.debug is not None:
             extensions["http.response.debug"] = self._response.debug
         return Response(
-            self._response.status,
+            status,
             headers=self._response.headers,
             stream=ResponseStream(self),
             extensions=extensions,
@@ -218,11 +225,6 @@ class HTTPExchange:
         self._chunks.clear()
         self._on_settled(self)
         return whole
-
-    @property
-    def elapsed(self) -> datetime.timedelta:
-        """The time since the app was called."""
-        return datetime.timedelta(seconds=time.perf_counter() - self._began)
 
     async def next_chunk(self) -> bytes | None:
         """Wait for the next part of the body; None at its end, when (unless detached) the app has ended, too.
@@ -326,13 +328,6 @@ class HTTPExchange:
         if self._task.done:
             await self.part(reason)
 
-    async def _give_it_a_round(self) -> None:
-        try:
-            await one_round()
-        except BaseException as interruption:
-            await self.part(interruption)
-            raise
-
     async def _await_app(self, awaited: str) -> None:
         try:
             with anyio.move_on_after(self._read_timeout) as timer:
@@ -366,7 +361,7 @@ class HTTPExchange:
             500,
             headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")],
             stream=httpx.ByteStream(body),
-            extensions={"http_version": b"HTTP/1.1", "asgi": self},
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": _REASON_PHRASES[500], "asgi": self},
         )
 
     def _incomplete(self) -> NoReturn:
@@ -407,16 +402,27 @@ class HTTPExchange:
 class Response(httpx.Response):
     """A response whose body, where it is here as a whole already, is read without a trip through asynchronous iterators."""
 
+    _seconds: float | None = None
+
     async def aread(self) -> bytes:
         """Read and return the body."""
         if not (self.is_closed or self.is_stream_consumed):
             exchange: HTTPExchange = self.extensions["asgi"]
             whole = exchange.take_whole()
             if whole is not None:
+                self._seconds = time.perf_counter() - exchange.began
                 self.stream = httpx.ByteStream(whole)
-                self.elapsed = exchange.elapsed
                 return self.read()
         return await super().aread()
+
+    @property
+    def elapsed(self) -> datetime.timedelta:
+        """The time from the request to the end of the response."""
+        return super().elapsed if self._seconds is None else datetime.timedelta(seconds=self._seconds)
+
+    @elapsed.setter
+    def elapsed(self, elapsed: datetime.timedelta) -> None:
+        self._seconds = elapsed.total_seconds()
 
 
 class ResponseStream(httpx.AsyncByteStream):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, NoReturn
+from functools import lru_cache
+from typing import Any
 
 from ._errors import ASGIProtocolError
 from ._types import Message
@@ -24,6 +25,8 @@ class State(Enum):
     COMPLETE = "the response was already complete"
     FAILED = "refusing everything after its first illegal message"
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hash is slow
+
 
 class Event(Enum):
     """What a message means for the state."""
@@ -32,6 +35,8 @@ class Event(Enum):
     BODY = "http.response.body with more_body"
     LAST_BODY = "http.response.body"
     DEBUG = "http.response.debug"
+
+    __hash__ = object.__hash__
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -77,9 +82,11 @@ STRANGERS: dict[str, str] = {
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_IN_VALUE = re.compile(rb"[\x00\x0a-\x0d]")
 _BAD_IN_STRICT_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_BYTES = (bytes, bytearray, memoryview)
-_BODYLESS = frozenset({204, 304})  # RFC 9110 section 6.4.1; so is every response to HEAD
 _LENGTH = re.compile(rb"[0-9]{1,20}")
+
+_CHUNKED = -1
+
+_BODYLESS = frozenset({204, 304})  # RFC 9110 section 6.4.1; so is every response to HEAD
 
 
 class HTTPResponseState:
@@ -93,35 +100,23 @@ class HTTPResponseState:
         debug: The last ``info`` of an ``http.response.debug`` message.
     """
 
-    __slots__ = (
-        "_bodyless",
-        "_left",
-        "_method",
-        "_offered",
-        "_strict",
-        "complete",
-        "debug",
-        "headers",
-        "state",
-        "status",
-    )
+    state = State.AWAITING_START
+    complete = False
+    status = 0
+    headers: list[tuple[bytes, bytes]]
+    debug: Any = None
+    _bodyless = False
+    _left: int | None = None  # bytes that content-length still promises; None: it promises nothing
 
     def __init__(self, *, method: str, offered: Iterable[str] = (), strict: bool = False) -> None:
-        self.state = State.AWAITING_START
-        self.complete = False
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.debug: Any = None
         self._method = method
         self._offered = offered
         self._strict = strict
-        self._bodyless = False
-        self._left: int | None = None  # bytes that content-length still promises; None: it promises nothing
 
     @property
     def delivered(self) -> bool:
         """Whether the client can expect no more: the end was sent, or the length, method or status says so."""
-        return self.complete or (bool(self.status) and (self._bodyless or self._left == 0))
+        return self.complete or (self.status > 0 and (self._bodyless or self._left == 0))
 
     def handle(self, message: Message) -> bytes:
         """Take a message of the app and return the part of the body that it brings to the client.
@@ -132,24 +127,24 @@ class HTTPResponseState:
             ASGIProtocolError: The message is illegal. So is every message after it.
         """
         try:
-            kind = message["type"]
-        except (TypeError, KeyError, IndexError):
-            self._refuse(f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'.")
-        if kind == "http.response.start":
-            self._step(Event.START)
-            self._start(message)
-        elif kind == "http.response.body":
-            more_body = message.get("more_body", False)
-            self._step(Event.BODY if more_body else Event.LAST_BODY)
-            chunk = self._body(message, more_body)
-            self.complete = not more_body
-            return chunk
-        elif kind == "http.response.debug" and kind in self._offered:
-            self._step(Event.DEBUG)
-            self.debug = message.get("info")
-        else:
-            hint = STRANGERS.get(kind, "") if isinstance(kind, str) else "The type of a message is a string."
-            self._refuse(f"sent a message of type {kind!r}, unknown here", hint)
+            try:
+                kind = message["type"]
+            except (TypeError, KeyError, IndexError):
+                raise _Illegal(f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'.") from None
+            if kind == "http.response.body":
+                return self._body(message)
+            if kind == "http.response.start":
+                self._start(message)
+            elif kind == "http.response.debug" and kind in self._offered:
+                self._step(Event.DEBUG)
+                self.debug = message.get("info")
+            else:
+                hint = STRANGERS.get(kind, "") if isinstance(kind, str) else "The type of a message is a string."
+                raise _Illegal(f"sent a message of type {kind!r}, unknown here", hint)
+        except _Illegal as illegal:
+            self.state = State.FAILED
+            what, hint = illegal.args
+            raise ASGIProtocolError(f"application {what}. {hint}".rstrip()) from None
         return b""
 
     def _step(self, event: Event) -> None:
@@ -157,103 +152,126 @@ class HTTPResponseState:
         try:
             self.state = TRANSITIONS[state][event]
         except KeyError:
-            self._refuse(f"sent {event.value} while {state.value}", HINTS.get((state, event), ""))
+            raise _Illegal(f"sent {event.value} while {state.value}", HINTS.get((state, event), "")) from None
 
     def _start(self, message: Message) -> None:
-        if "status" not in message:
-            self._refuse("sent http.response.start without a status")
-        status = self._checked_status(message["status"])
+        self._step(Event.START)
+        status = message.get("status")
+        if type(status) is not int or not 200 <= status <= 599:
+            status = _status(message, strict=self._strict)
         headers = message.get("headers", ())
         try:
-            pairs = [(name, value) for name, value in headers]
-        except (TypeError, ValueError):
-            self._refuse(f"sent headers={headers!r}", "Headers are an iterable of [name, value] pairs of bytes.")
-        self.headers = [(self._checked_name(name), self._checked_value(name, value)) for name, value in pairs]
-        length = self._promised_length()
+            checked = [_header(name, value, self._strict) for name, value in headers]
+        except (TypeError, ValueError):  # a bytearray, which has no hash; or what is no header at all
+            checked = [_header(name, value, self._strict) for name, value in _pairs_of_bytes(headers)]
         self._bodyless = status in _BODYLESS or self._method == "HEAD"
+        length = _promised_length({framing for _, _, framing in checked})
         self._left = None if self._bodyless else length
+        self.headers = [(name, value) for name, value, _ in checked]
         self.status = status
 
-    def _body(self, message: Message, more_body: object) -> bytes:
+    def _body(self, message: Message) -> bytes:
+        more_body = message.get("more_body", False)
+        self._step(Event.BODY if more_body else Event.LAST_BODY)
         body = message.get("body", b"")
         if not self._strict:
             body = body or b""  # None, say: uvicorn lets pass whatever is false
         elif not isinstance(more_body, bool):
-            self._refuse(f"sent http.response.body with more_body={more_body!r}", "more_body is a bool.")
-        if not isinstance(body, _BYTES):
-            hint = "Encode it: body is bytes." if isinstance(body, str) else "body is bytes."
-            self._refuse(f"sent http.response.body with body={body!r}", hint)
-        chunk = bytes(body)
+            raise _Illegal(f"sent http.response.body with more_body={more_body!r}", "more_body is a bool.")
+        chunk = body if type(body) is bytes else _octets(body, "body")
         if self._bodyless:
             if self._strict and chunk:
-                self._refuse(f"sent a body with a response that has none ({self._method}, status {self.status})")
-            return b""
-        if self._left is not None:
-            self._count(len(chunk), more_body)
+                raise _Illegal(f"sent a body with a response that has none ({self._method}, {self.status})", "")
+            chunk = b""
+        elif self._left is not None:
+            self._left = _left(self._left, len(chunk), more_body)
+        self.complete = not more_body
         return chunk
 
-    def _count(self, length: int, more_body: object) -> None:
-        left = self._left = (self._left or 0) - length
-        if left < 0:
-            self._left = left + length
-            self._refuse(
-                f"sent a body longer than its content-length, by {-left} bytes or more",
-                "Was the body changed (compressed, say) after the header was set? Is the length counted in characters?",
-            )
-        if left and not more_body:
-            self._refuse(
-                f"ended a body shorter than its content-length, by {left} bytes",
-                "Was the body changed (compressed, say) after the header was set?",
-            )
 
-    def _checked_status(self, status: Any) -> int:
-        if isinstance(status, float) and status.is_integer() and not self._strict:  # servers let 200.0 pass
-            status = int(status)
-        if not isinstance(status, int):
-            self._refuse(f"sent http.response.start with status={status!r}", "The status is an int.")
-        if not 200 <= status <= (599 if self._strict else 999):
-            hint = "A final response has three digits and starts at 200; informational ones are an extension."
-            self._refuse(f"sent http.response.start with status={status!r}", hint)
-        return int(status)
+class _Illegal(Exception):  # noqa: N818 - what is illegal, and what to check; never leaves this module
+    """A message breaks a rule."""
 
-    def _checked_name(self, name: Any) -> bytes:
-        if not isinstance(name, _BYTES):
-            hint = "Encode it: header names are bytes." if isinstance(name, str) else "Header names are bytes."
-            self._refuse(f"sent a header named {name!r}", hint)
-        copy = bytes(name)
-        if not _NAME.fullmatch(copy):
-            self._refuse(f"sent a header named {name!r}", "Names are made of the characters that RFC 9110 5.6.2 allows.")
-        if self._strict and copy != copy.lower():
-            self._refuse(f"sent a header named {name!r}", "ASGI asks for lower-cased names.")
-        return copy
 
-    def _checked_value(self, name: Any, value: Any) -> bytes:
-        if not isinstance(value, _BYTES):
-            hint = "Encode it: header values are bytes." if isinstance(value, str) else "Header values are bytes."
-            self._refuse(f"sent the header {name!r} with the value {value!r}", hint)
-        copy = bytes(value)
-        if (_BAD_IN_STRICT_VALUE if self._strict else _BAD_IN_VALUE).search(copy):
-            hint = "A value has no control characters (RFC 9110 5.5). Is something unchecked put into a header?"
-            self._refuse(f"sent the header {name!r} with the value {value!r}", hint)
-        return copy.strip(b" \t")
+def _octets(value: Any, what: str) -> bytes:
+    if type(value) is bytes:
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    hint = f"Encode it: a {what} is bytes." if isinstance(value, str) else f"A {what} is bytes."
+    raise _Illegal(f"sent the {what} {value!r}", hint)
 
-    def _promised_length(self) -> int | None:
-        lengths: set[bytes] = set()
-        for name, value in self.headers:
-            lowered = name.lower()
-            if lowered == b"content-length":
-                lengths.update(part.strip() for part in value.split(b","))
-            elif lowered == b"transfer-encoding":
-                if value.lower() != b"chunked":
-                    self._refuse(f"sent transfer-encoding: {value!r}", "The server frames the body; leave it out.")
-                return None  # RFC 9112 section 6.3: it overrides content-length
-        if not lengths:
-            return None
+
+def _pairs_of_bytes(headers: Any) -> list[tuple[bytes, bytes]]:
+    try:
+        pairs = [(name, value) for name, value in headers]
+    except (TypeError, ValueError):
+        hint = "Headers are an iterable of [name, value] pairs of bytes."
+        raise _Illegal(f"sent headers={headers!r}", hint) from None
+    return [(_octets(name, "header name"), _octets(value, "header value")) for name, value in pairs]
+
+
+def _status(message: Message, *, strict: bool) -> int:
+    status = message.get("status")
+    if isinstance(status, float) and status.is_integer() and not strict:  # servers let 200.0 pass
+        status = int(status)
+    if not isinstance(status, int):
+        sent = f"status={status!r}" if "status" in message else "no status"
+        raise _Illegal(f"sent http.response.start with {sent}", "The status is an int.")
+    if not 200 <= status <= (599 if strict else 999):
+        hint = "A final response has three digits and starts at 200; informational ones are an extension."
+        raise _Illegal(f"sent http.response.start with status={status!r}", hint)
+    return int(status)
+
+
+@lru_cache(maxsize=1024)  # an app sends much the same headers again and again
+def _header(name: bytes, value: bytes, strict: bool) -> tuple[bytes, bytes, int | None]:  # noqa: FBT001 - faster so
+    """Check a header. Return its name, its value, and how it frames the body: its length, -1 for in chunks, None for not."""
+    name, value = _octets(name, "header name"), _octets(value, "header value")
+    lowered = name.lower()
+    if not _NAME.fullmatch(name):
+        raise _Illegal(f"sent a header named {name!r}", "Names are made of the characters that RFC 9110 5.6.2 allows.")
+    if strict and name != lowered:
+        raise _Illegal(f"sent a header named {name!r}", "ASGI asks for lower-cased names.")
+    if (_BAD_IN_STRICT_VALUE if strict else _BAD_IN_VALUE).search(value):
+        hint = "A value has no control characters (RFC 9110 5.5). Is something unchecked put into a header?"
+        raise _Illegal(f"sent the header {name!r} with the value {value!r}", hint)
+    value = value.strip(b" \t")
+    return name, value, _framing(lowered, value)
+
+
+def _framing(name: bytes, value: bytes) -> int | None:
+    if name == b"content-length":
+        lengths = {part.strip() for part in value.split(b",")}
         if len(lengths) > 1 or not _LENGTH.fullmatch(*lengths):
-            self._refuse(f"sent content-length with {sorted(lengths)}", "It is one decimal number (RFC 9110 8.6).")
+            raise _Illegal(f"sent content-length: {value!r}", "It is one decimal number (RFC 9110 8.6).")
         return int(*lengths)
+    if name == b"transfer-encoding":
+        if value.lower() != b"chunked":
+            raise _Illegal(f"sent transfer-encoding: {value!r}", "The server frames the body; leave it out.")
+        return _CHUNKED
+    return None
 
-    def _refuse(self, what: str, hint: str = "") -> NoReturn:
-        self.state = State.FAILED
-        text = f"application {what}. {hint}".rstrip()
-        raise ASGIProtocolError(text)
+
+def _promised_length(framings: set[int | None]) -> int | None:
+    framings.discard(None)
+    if not framings or _CHUNKED in framings:  # RFC 9112 section 6.3: it overrides content-length
+        return None
+    if len(framings) > 1:
+        raise _Illegal(f"sent content-length with {framings}", "It is one decimal number (RFC 9110 8.6).")
+    return framings.pop()
+
+
+def _left(left: int, length: int, more_body: object) -> int:
+    left -= length
+    if left < 0:
+        raise _Illegal(
+            f"sent a body longer than its content-length, by {-left} bytes or more",
+            "Was the body changed (compressed, say) after the header was set? Is the length counted in characters?",
+        )
+    if left and not more_body:
+        raise _Illegal(
+            f"ended a body shorter than its content-length, by {left} bytes",
+            "Was the body changed (compressed, say) after the header was set?",
+        )
+    return left

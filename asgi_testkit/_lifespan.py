@@ -162,7 +162,7 @@ class LifespanManager:
                 raise self._failure(f"the application reported lifespan.startup.failed: {message!r}", message)
             error.add_note(f"The application had reported lifespan.startup.failed: {message!r}")
             raise error
-        if self._violation is not None or (error is not None and self._received):
+        if self._received and (error or self._violation):
             raise error or self._violation  # type: ignore[misc]  # one of them is there
         if self._mode == "on":
             what = "returned" if error is None else f"raised {error!r}"

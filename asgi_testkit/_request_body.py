@@ -49,7 +49,10 @@ class RequestBody:
         self._waiter = waiter
         stream = request.stream
         if isinstance(stream, httpx.ByteStream):
-            self._chunk = b"".join(stream)
+            try:
+                self._chunk = request.content
+            except httpx.RequestNotRead:
+                self._chunk = b"".join(stream)
             self._exhausted = True
         elif isinstance(stream, httpx.AsyncByteStream):
             self._stream = stream

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -48,11 +49,15 @@ def http_scope(
         httpx.LocalProtocolError: The target or a header has a byte that no client can send.
     """
     url = request.url
-    raw_path, query_string = _target(request)
-    headers = [(name.lower(), value.strip(b" \t")) for name, value in request.headers.raw]
-    if _UNSAFE_IN_HEADERS.search(b"".join(sum(headers, ()))):
-        msg = f"{request!r} has a header with CR, LF or NUL in it, which no HTTP client can send: {headers}"
+    target: bytes = request.extensions.get("target") or url.raw_path
+    if "target" in request.extensions and _UNSAFE_IN_TARGET.search(target):
+        msg = f"the target of {request!r} has a byte that no HTTP client can send unescaped: {target!r}"
         raise httpx.LocalProtocolError(msg, request=request)
+    raw_path, _, query_string = target.partition(b"?")
+    try:
+        headers = [_header(name, value) for name, value in request.headers.raw]
+    except ValueError as error:
+        raise httpx.LocalProtocolError(f"{request!r}: {error}", request=request) from None
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": HTTP_SPEC_VERSION},
@@ -71,17 +76,16 @@ def http_scope(
     }
 
 
+@lru_cache(maxsize=1024)  # a client sends much the same headers again and again
+def _header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    if _UNSAFE_IN_HEADERS.search(name) or _UNSAFE_IN_HEADERS.search(value):
+        msg = f"the header {name!r}: {value!r} has CR, LF or NUL in it, which no HTTP client can send"
+        raise ValueError(msg)
+    return name.lower(), value.strip(b" \t")
+
+
 def decode_path(raw_path: bytes) -> str:
     """Percent-decode `raw_path` once; what is not UTF-8 becomes U+FFFD. ``+`` stays, and nothing is normalised."""
     if b"%" not in raw_path:
         return raw_path.decode("ascii")
     return unquote_to_bytes(raw_path).decode("utf-8", "replace")
-
-
-def _target(request: httpx.Request) -> tuple[bytes, bytes]:
-    target: bytes = request.extensions.get("target") or request.url.raw_path
-    if _UNSAFE_IN_TARGET.search(target):
-        msg = f"the target of {request!r} has a byte that no HTTP client can send unescaped: {target!r}"
-        raise httpx.LocalProtocolError(msg, request=request)
-    raw_path, _, query_string = target.partition(b"?")
-    return raw_path, query_string

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextvars
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+import types
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Generic, TypeVar
 
@@ -52,10 +53,11 @@ class Wakeup:
         await self._event.wait()
 
 
-async def one_round() -> None:
+@types.coroutine
+def one_round() -> Generator[None, None, None]:
     """Let the loop go round once, on asyncio: most apps answer within that, and it is cheaper than any way of waiting."""
     if _asyncio_runs():
-        await sys.modules["asyncio"].sleep(0)
+        yield  # what asyncio.sleep(0) does
 
 
 class IndependentTask(Generic[T]):
@@ -244,7 +246,8 @@ def _asyncio_runs() -> bool:
     if asyncio is None:
         return False
     try:
-        asyncio.get_running_loop()
+        if asyncio.current_task() is not None:
+            return True
     except RuntimeError:
         return False
     trio = sys.modules.get("trio")
