@@ -117,14 +117,11 @@ class HTTPExchange:
             await self._send_to_nobody()
             return
         try:
-            chunk = self._response.handle(message)
+            self._pass_on(self._response.handle(message))
         except ASGIProtocolError as error:
             self._violation = self._violation or error
+            self._pass_on(self._response.tail)
             raise
-        if chunk:
-            self._chunks.append(chunk)
-            self._buffered += len(chunk)
-        self._for_client.fire()
         if self._response.complete:
             self._for_app.fire()
         while self._buffered > self._options.write_buffer:
@@ -132,6 +129,12 @@ class HTTPExchange:
                 await self._send_to_nobody()
                 return
             await self._hold_back()
+
+    def _pass_on(self, chunk: bytes) -> None:
+        if chunk:
+            self._chunks.append(chunk)
+            self._buffered += len(chunk)
+        self._for_client.fire()
 
     @property
     def _gone(self) -> bool:
@@ -270,7 +273,8 @@ class HTTPExchange:
         """
         if self._closed:
             return
-        if self._response.delivered:
+        held_back = self._buffered > self._options.write_buffer
+        if self._response.delivered and not held_back:
             await self._finish(reason)
         else:
             await self.part(reason)

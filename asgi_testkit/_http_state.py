@@ -8,7 +8,7 @@ ASGI HTTP spec forbids as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -97,6 +97,7 @@ class HTTPResponseState:
         complete: Whether the app has sent the last part of the body. An illegal message after it changes nothing of that.
         status: The status code, once started; 0 before.
         headers: Names and values as sent, in order, once started.
+        tail: What an app sent that ended its body too early: servers write it before they refuse.
         debug: The last ``info`` of an ``http.response.debug`` message.
     """
 
@@ -104,6 +105,7 @@ class HTTPResponseState:
     complete = False
     status = 0
     headers: list[tuple[bytes, bytes]]
+    tail = b""
     debug: Any = None
     _bodyless = False
     _left: int | None = None  # bytes that content-length still promises; None: it promises nothing
@@ -160,14 +162,23 @@ class HTTPResponseState:
         if type(status) is not int or not 200 <= status <= 599:
             status = _status(message, strict=self._strict)
         headers = message.get("headers", ())
+        if type(headers) is not list and isinstance(headers, Iterator):  # can be read but once
+            headers = list(headers)
         try:
-            checked = [_header(name, value, self._strict) for name, value in headers]
-        except (TypeError, ValueError):  # a bytearray, which has no hash; or what is no header at all
-            checked = [_header(name, value, self._strict) for name, value in _pairs_of_bytes(headers)]
+            checked = [
+                _header(
+                    name if type(name) is bytes else _octets(name, "header name"),
+                    value if type(value) is bytes else _octets(value, "header value"),
+                    self._strict,
+                )
+                for name, value in headers
+            ]
+        except (TypeError, ValueError):
+            hint = "Headers are an iterable of [name, value] pairs of bytes."
+            raise _Illegal(f"sent headers={headers!r}", hint) from None
         self._bodyless = status in _BODYLESS or self._method == "HEAD"
-        length = _promised_length({framing for _, _, framing in checked})
+        self.headers, length = _framed(checked)
         self._left = None if self._bodyless else length
-        self.headers = [(name, value) for name, value, _ in checked]
         self.status = status
 
     def _body(self, message: Message) -> bytes:
@@ -184,7 +195,13 @@ class HTTPResponseState:
                 raise _Illegal(f"sent a body with a response that has none ({self._method}, {self.status})", "")
             chunk = b""
         elif self._left is not None:
-            self._left = _left(self._left, len(chunk), more_body)
+            self._left = _left(self._left, len(chunk))
+            if self._left and not more_body:
+                self.tail = chunk
+                raise _Illegal(
+                    f"ended a body shorter than its content-length, by {self._left} bytes",
+                    "Was the body changed (compressed, say) after the header was set?",
+                )
         self.complete = not more_body
         return chunk
 
@@ -200,15 +217,6 @@ def _octets(value: Any, what: str) -> bytes:
         return bytes(value)
     hint = f"Encode it: a {what} is bytes." if isinstance(value, str) else f"A {what} is bytes."
     raise _Illegal(f"sent the {what} {value!r}", hint)
-
-
-def _pairs_of_bytes(headers: Any) -> list[tuple[bytes, bytes]]:
-    try:
-        pairs = [(name, value) for name, value in headers]
-    except (TypeError, ValueError):
-        hint = "Headers are an iterable of [name, value] pairs of bytes."
-        raise _Illegal(f"sent headers={headers!r}", hint) from None
-    return [(_octets(name, "header name"), _octets(value, "header value")) for name, value in pairs]
 
 
 def _status(message: Message, *, strict: bool) -> int:
@@ -227,7 +235,6 @@ def _status(message: Message, *, strict: bool) -> int:
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again
 def _header(name: bytes, value: bytes, strict: bool) -> tuple[bytes, bytes, int | None]:  # noqa: FBT001 - faster so
     """Check a header. Return its name, its value, and how it frames the body: its length, -1 for in chunks, None for not."""
-    name, value = _octets(name, "header name"), _octets(value, "header value")
     lowered = name.lower()
     if not _NAME.fullmatch(name):
         raise _Illegal(f"sent a header named {name!r}", "Names are made of the characters that RFC 9110 5.6.2 allows.")
@@ -237,7 +244,10 @@ def _header(name: bytes, value: bytes, strict: bool) -> tuple[bytes, bytes, int 
         hint = "A value has no control characters (RFC 9110 5.5). Is something unchecked put into a header?"
         raise _Illegal(f"sent the header {name!r} with the value {value!r}", hint)
     value = value.strip(b" \t")
-    return name, value, _framing(lowered, value)
+    framing = _framing(lowered, value)
+    if framing is not None and b"," in value:  # a list of equal lengths: a client gets to see one
+        value = value.partition(b",")[0].strip()
+    return name, value, framing
 
 
 def _framing(name: bytes, value: bytes) -> int | None:
@@ -253,25 +263,23 @@ def _framing(name: bytes, value: bytes) -> int | None:
     return None
 
 
-def _promised_length(framings: set[int | None]) -> int | None:
-    framings.discard(None)
-    if not framings or _CHUNKED in framings:  # RFC 9112 section 6.3: it overrides content-length
-        return None
+def _framed(headers: list[tuple[bytes, bytes, int | None]]) -> tuple[list[tuple[bytes, bytes]], int | None]:
+    """Return the headers as a client gets to see them, and the length that they promise."""
+    framings = [framing for _, _, framing in headers if framing is not None]
+    if _CHUNKED in framings:  # it overrides, and removes, content-length (RFC 9112 sections 6.3 and 6.1)
+        return [(name, value) for name, value, framing in headers if framing in {None, _CHUNKED}], None
     if len(framings) > 1:
-        raise _Illegal(f"sent content-length with {framings}", "It is one decimal number (RFC 9110 8.6).")
-    return framings.pop()
+        if len(set(framings)) > 1:
+            raise _Illegal(f"sent content-length with {framings}", "It is one decimal number (RFC 9110 8.6).")
+        where = [framing is not None for _, _, framing in headers].index(True)
+        headers = [header for index, header in enumerate(headers) if header[2] is None or index == where]
+    return [(name, value) for name, value, _ in headers], framings[0] if framings else None
 
 
-def _left(left: int, length: int, more_body: object) -> int:
-    left -= length
-    if left < 0:
+def _left(left: int, length: int) -> int:
+    if length > left:
         raise _Illegal(
-            f"sent a body longer than its content-length, by {-left} bytes or more",
+            f"sent a body longer than its content-length, by {length - left} bytes or more",
             "Was the body changed (compressed, say) after the header was set? Is the length counted in characters?",
         )
-    if left and not more_body:
-        raise _Illegal(
-            f"ended a body shorter than its content-length, by {left} bytes",
-            "Was the body changed (compressed, say) after the header was set?",
-        )
-    return left
+    return left - length

@@ -66,6 +66,10 @@ class Client(ABC):
         """Wait for the end of the app that sent `response`."""
 
     @abstractmethod
+    def unclosed(self) -> httpx.Response:
+        """Send a request, and leave its response alone."""
+
+    @abstractmethod
     def upload(self, *chunks: bytes) -> Any:
         """Return a streamed request body of these chunks."""
 
@@ -121,6 +125,9 @@ class BlockingClient(Client):
     def wait(self, response: httpx.Response, timeout: float = 5.0) -> None:
         response.extensions["asgi"].wait(timeout)
 
+    def unclosed(self) -> httpx.Response:
+        return self.client.send(self.client.build_request("GET", "/"), stream=True)
+
     def upload(self, *chunks: bytes) -> Iterator[bytes]:
         yield from chunks
 
@@ -149,7 +156,8 @@ class AwaitedStream(Stream):
     def __init__(self, response: httpx.Response, portal: BlockingPortal) -> None:
         super().__init__(response)
         self._portal = portal
-        self._chunks = response.aiter_raw()
+        # aiter_raw() would leave a generator within a generator to the garbage collector, of which trio warns.
+        self._chunks = response.stream.__aiter__()  # type: ignore[union-attr]  # an AsyncByteStream
 
     def next(self) -> bytes | None:
         return self._portal.call(anext, self._chunks, None)
@@ -158,7 +166,6 @@ class AwaitedStream(Stream):
         return self._portal.call(self.response.aread)
 
     async def finish(self) -> None:
-        # trio warns of an async generator that is left to the garbage collector
         await self._chunks.aclose()  # type: ignore[attr-defined]
 
 
@@ -168,7 +175,16 @@ class AwaitedClient(Client):
         self._portal = portal
 
     def request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        return self._portal.call(lambda: self.client.request(method, url, **options))
+        async def request() -> httpx.Response | BaseException:
+            try:
+                return await self.client.request(method, url, **options)
+            except (KeyboardInterrupt, SystemExit) as error:  # raised in a portal's task they would end the loop
+                return error
+
+        outcome = self._portal.call(request)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     @contextmanager
     def stream(self, method: str = "GET", url: str = "/", **options: Any) -> Iterator[Stream]:
@@ -181,6 +197,9 @@ class AwaitedClient(Client):
 
     def wait(self, response: httpx.Response, timeout: float = 5.0) -> None:
         self._portal.call(response.extensions["asgi"].wait, timeout)
+
+    def unclosed(self) -> httpx.Response:
+        return self._portal.call(lambda: self.client.send(self.client.build_request("GET", "/"), stream=True))
 
     async def upload(self, *chunks: bytes) -> AsyncIterator[bytes]:
         for chunk in chunks:
