@@ -12,8 +12,8 @@ from ._types import ASGIApp, Receive, Scope, Send, SingleCallable
 def as_single_callable(app: ASGIApp) -> SingleCallable:
     """Return `app` as an ASGI 3 callable, ``await app(scope, receive, send)``.
 
-    Functions, methods, partials, instances with ``__call__`` and classes whose instances are awaitable are taken as they
-    are; the double callable of ASGI 2, ``await app(scope)(receive, send)``, is adapted.
+    Functions, methods, partials, instances with ``__call__`` and classes whose instances are awaitable are taken as
+    they are; the double callable of ASGI 2, ``await app(scope)(receive, send)``, is adapted.
 
     Raises:
         TypeError: `app` is not callable, is a WSGI application, or takes other arguments than an ASGI application.
@@ -61,7 +61,7 @@ class CheckedCallable:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Any:
         awaitable = self._app(scope, receive, send)
-        if not hasattr(awaitable, "__await__"):
+        if not inspect.isawaitable(awaitable):
             msg = f"application returned {awaitable!r} instead of an awaitable. Is it an `async def`?"
             raise ASGIProtocolError(msg)
         return await awaitable

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self
 
 import httpx
 
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, with_user_agent
+from ._request_body import GeneratorStream
 from ._transport import ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
@@ -18,8 +19,9 @@ from ._types import Address, ASGIApp, Background, LifespanMode
 class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
     """Tests an ASGI app from inside the test's own event loop.
 
-    Everything of ``httpx.AsyncClient`` works. ``async with AsyncClient(app) as client:`` runs the app's lifespan around the
-    block; without ``async with``, requests work and no lifespan runs. Enter, use and exit may happen in different tasks.
+    Everything of ``httpx.AsyncClient`` works. ``async with AsyncClient(app) as client:`` runs the app's lifespan around
+    the block; without ``async with``, requests work and no lifespan runs. Enter, use and exit may happen in different
+    tasks.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
             asgi_extensions: What to offer in ``scope["extensions"]``.
             cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.
             headers: Headers of every request. ``user-agent`` is ``testclient`` unless it is given.
-            httpx_options: What else ``httpx.AsyncClient`` takes: auth, params, timeout (in seconds), event_hooks, mounts,
-                follow_redirects, ...
+            httpx_options: What else ``httpx.AsyncClient`` takes: auth, params, timeout (in seconds), event_hooks,
+                mounts, follow_redirects, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
@@ -103,7 +105,19 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         """The app under test."""
         return self._core.transport.app
 
-    async def request(  # type: ignore[override]  # the same keywords, all passed on
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        """Build a request, as ``httpx.AsyncClient.build_request``.
+
+        An asynchronous generator given as ``content`` is closed when the app has ended, even where it did not read to
+        the end.
+        """
+        request = super().build_request(method, url, **options)
+        content = options.get("content")
+        if isinstance(content, AsyncGeneratorType):
+            request.stream = GeneratorStream(request.stream, content)
+        return request
+
+    async def request(
         self,
         method: str,
         url: httpx.URL | str,
@@ -119,8 +133,8 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
             url: Relative to ``base_url``, or absolute.
             auth: In place of the client's.
             follow_redirects: In place of the client's.
-            options: content, data, files, json, params, headers, timeout (in seconds), extensions; and cookies, which go with
-                this request alone.
+            options: content, data, files, json, params, headers, timeout (in seconds), extensions; and cookies, which
+                go with this request alone.
         """
         request = self.build_request(method, url, **options)
         return await self.send(request, auth=auth, follow_redirects=follow_redirects)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from urllib.request import Request
 
 import httpx
 
@@ -15,16 +17,15 @@ _LOCAL = ".local"
 
 
 class DotlessHostPolicy(DefaultCookiePolicy):
-    """Lets a host without a dot set cookies for itself by name, ``Domain=testserver``, as browsers do (RFC 6265 5.3)."""
+    """Lets a host without a dot set cookies for itself, by ``Domain=testserver``, as browsers do (RFC 6265 5.3)."""
 
-    def set_ok_domain(self, cookie: Cookie, request: object) -> bool:
+    def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
         """Whether the response may set a cookie of this domain."""
-        host: str = request.host  # type: ignore[attr-defined]  # a urllib.request.Request
         domain = cookie.domain.lstrip(".")
-        itself = domain == host.partition(":")[0].lower()
-        if cookie.domain_specified and (itself or "." not in domain):  # the standard library would let "local" pass as well
+        itself = domain == request.host.partition(":")[0]
+        if cookie.domain_specified and (itself or "." not in domain):  # the library would take "local" for all
             return itself
-        return bool(super().set_ok_domain(cookie, request))  # type: ignore[misc]  # typeshed leaves it out
+        return super().set_ok_domain(cookie, request)
 
 
 class DotlessHostJar(CookieJar):
@@ -38,11 +39,21 @@ class DotlessHostJar(CookieJar):
 
     def set_cookie(self, cookie: Cookie) -> None:
         """Keep a cookie."""
-        host = cookie.domain.lstrip(".")
-        if cookie.domain_specified and "." not in host:
-            cookie.domain = host + _LOCAL
+        kept_under = _kept_under(cookie.domain)
+        if cookie.domain_specified and kept_under != cookie.domain:
+            cookie = copy(cookie)  # it may be in a jar of the test's as well
+            cookie.domain = kept_under
             cookie.domain_specified = cookie.domain_initial_dot = False
         super().set_cookie(cookie)
+
+    def clear(self, domain: str | None = None, path: str | None = None, name: str | None = None) -> None:
+        """Forget cookies; the response that lets one with ``Domain=testserver`` expire does it, too."""
+        super().clear(_kept_under(domain) if domain else domain, path, name)
+
+
+def _kept_under(domain: str) -> str:
+    host = domain.lstrip(".")
+    return domain if "." in host or not host else host + _LOCAL
 
 
 def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:
@@ -56,6 +67,12 @@ def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:
 
 class CookiesForAnyHost:
     """Gives an httpx client such a jar, and keeps it one when the cookies are replaced as a whole."""
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        """Build a request; its own cookies, too, may have a domain without a dot."""
+        if options.get("cookies"):
+            options["cookies"] = jar_for_any_host(options["cookies"])
+        return super().build_request(method, url, **options)  # type: ignore[misc, no-any-return]
 
     @property
     def cookies(self) -> httpx.Cookies:

@@ -67,8 +67,12 @@ class ClientCore:
             reason: The exception that is under way. What goes wrong is told beside it, not instead.
 
         Raises:
+            WrongEventLoopError: The client was opened in another event loop.
             BaseException: What an app raised that no call has raised yet, or what the shutdown raised.
         """
+        self.opened = False
+        if self.transport.home is not None:
+            self.transport.home.check()
         try:
             await self.transport.close(reason)
         except BaseException as error:
@@ -77,9 +81,11 @@ class ClientCore:
         await self._shut_down(reason)
 
     async def _shut_down(self, reason: BaseException | None) -> None:
-        self.opened = False
-        await self._manager.__aexit__(None, reason, None)
-        self.transport.home = None
+        try:
+            await self._manager.__aexit__(None, reason, None)
+        finally:
+            self.transport.home = None
+            self.transport.state = {}
 
     def unclosed(self) -> str:
         """Say what is left to close; empty if nothing is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -26,6 +26,10 @@ _WHAT_TO_CHECK = {
 }
 
 _REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+#: How many bytes an app may be ahead of a reader who wants the whole body. Not all: the loop has to go round in
+#: between.
+_READ_AHEAD = 1024 * 1024
+
 _NO_TIMEOUT: dict[str, float | None] = {}
 
 
@@ -61,6 +65,7 @@ class HTTPExchange:
         self._app = app
         self._request = request
         self._options = options
+        self._limit = options.write_buffer
         self._on_settled = on_settled
         self._read_timeout: float | None = request.extensions.get("timeout", _NO_TIMEOUT).get("read")
         self._response = HTTPResponseState(
@@ -124,7 +129,7 @@ class HTTPExchange:
             raise
         if self._response.complete:
             self._for_app.fire()
-        while self._buffered > self._options.write_buffer:
+        while self._buffered > self._limit:
             if self._gone:
                 await self._send_to_nobody()
                 return
@@ -193,12 +198,6 @@ class HTTPExchange:
             httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
             BaseException: What the app raised, where it did so before the start.
         """
-        if not self._task.done:
-            try:
-                await one_round()
-            except BaseException as interruption:
-                await self.part(interruption)
-                raise
         while not self._response.status:
             if self._over:
                 await self._break_off()
@@ -219,15 +218,20 @@ class HTTPExchange:
             extensions=extensions,
         )
 
-    def take_whole(self) -> bytes | None:
-        """Return the whole body if it is here, and nothing is left to wait for or to raise; None otherwise."""
-        if not (self._task.done and self._response.complete) or self._failed or self._closed or self._body.pumping:
-            return None
-        self._closed = True
-        whole = b"".join(self._chunks)
-        self._chunks.clear()
-        self._on_settled(self)
-        return whole
+    async def gather(self) -> None:
+        """Wait until all of the body is here, to be had by `take`, and (unless detached) the app has ended.
+
+        The reader keeps up whatever comes, so the app may get well ahead. The rest is as with `next_chunk`.
+        """
+        step = max(self._limit, _READ_AHEAD) if self._limit else 0
+        while not self._response.delivered:
+            self._limit = self._buffered + step
+            self._for_app.fire()
+            await self._next_move()
+        if not self._settled():
+            self._limit = max(self._limit, self._buffered)  # the last chunk is as good as taken
+            self._for_app.fire()
+            await self._finish()
 
     async def next_chunk(self) -> bytes | None:
         """Wait for the next part of the body; None at its end, when (unless detached) the app has ended, too.
@@ -239,26 +243,29 @@ class HTTPExchange:
         """
         while not self._chunks:
             if self._response.delivered:
-                await self._finish()
+                if not self._settled():
+                    await self._finish()
                 return None
-            if self._over:
-                await self._break_off()
-                self._incomplete()
-            await self._await_app(State.SENDING_BODY.value)
+            await self._next_move()
         chunk = self._chunks.popleft()
         self._buffered -= len(chunk)
         self._for_app.fire()
         return chunk
 
-    def take_rest(self) -> list[bytes]:
-        """Return what else of the body is here already; nothing if the app is to be held back at every chunk."""
-        if not self._options.write_buffer:
-            return []
-        rest = list(self._chunks)
-        self._chunks.clear()
-        self._buffered = 0
-        self._for_app.fire()
-        return rest
+    def take(self) -> list[bytes]:
+        """Return what of the body is here already."""
+        chunks = list(self._chunks)
+        if chunks:
+            self._chunks.clear()
+            self._buffered = 0
+            self._for_app.fire()
+        return chunks
+
+    async def _next_move(self) -> None:
+        if self._over:
+            await self._break_off()
+            self._incomplete()
+        await self._await_app(State.SENDING_BODY.value)
 
     async def close(self, reason: BaseException | None = None) -> None:
         """Let go of the response. An app that has not completed it sees the client disconnect.
@@ -273,7 +280,7 @@ class HTTPExchange:
         """
         if self._closed:
             return
-        held_back = self._buffered > self._options.write_buffer
+        held_back = self._buffered > self._limit
         if self._response.delivered and not held_back:
             await self._finish(reason)
         else:
@@ -284,8 +291,9 @@ class HTTPExchange:
     ) -> None:
         """See the app to its end, and raise what is left to raise.
 
-        An app that still runs is told that the client has gone. If it listens, or takes notice at once, it has its grace to
-        end by itself; then, or if it does not, it is cancelled. A detached one is left to itself until the client closes.
+        An app that still runs is told that the client has gone. If it listens, or takes notice at once, it has its
+        grace to end by itself; then, or if it does not, it is cancelled. A detached one is left to itself until the
+        client closes.
 
         Args:
             reason: The exception that is under way. What the app raises is told beside it, not instead.
@@ -315,6 +323,14 @@ class HTTPExchange:
             raise failure
         tell_beside(reason, failure)
 
+    def _settled(self) -> bool:
+        """Whether all went well to the end, so that there is nothing to wait for or to raise."""
+        if self._closed or not self._task.done or not self._response.complete or self._failed or self._body.pumping:
+            return False
+        self._closed = True
+        self._on_settled(self)
+        return True
+
     async def _finish(self, reason: BaseException | None = None) -> None:
         """The client has the whole response: wait for the app's return, background work included."""
         self._closed = True
@@ -333,13 +349,15 @@ class HTTPExchange:
             await self.part(reason)
 
     async def _await_app(self, awaited: str) -> None:
+        """Wait until the app has moved on: for one round of the loop, cheap and often enough, then in earnest."""
+        moves = self._for_client.count
         try:
-            with anyio.move_on_after(self._read_timeout) as timer:
-                await self._for_client.wait()
+            await one_round()
+            in_time = self._for_client.count > moves or await self._for_client.wait(self._read_timeout)
         except BaseException as interruption:
             await self.part(interruption)
             raise
-        if timer.cancelled_caught:
+        if not in_time:
             await self._time_out(awaited)
 
     async def _time_out(self, awaited: str) -> NoReturn:
@@ -404,28 +422,29 @@ class HTTPExchange:
 
 
 class Response(httpx.Response):
-    """A response whose body, where it is here as a whole already, is read without a trip through asynchronous iterators."""
+    """A response whose body, wanted as a whole, is read without a trip through asynchronous iterators."""
 
     _seconds: float | None = None
 
     async def aread(self) -> bytes:
         """Read and return the body."""
-        if not (self.is_closed or self.is_stream_consumed):
-            exchange: HTTPExchange = self.extensions["asgi"]
-            whole = exchange.take_whole()
-            if whole is not None:
-                self._seconds = time.perf_counter() - exchange.began
-                self.stream = httpx.ByteStream(whole)
-                return self.read()
-        return await super().aread()
+        if self.is_closed or self.is_stream_consumed:
+            return await super().aread()
+        self.is_stream_consumed = True
+        exchange: HTTPExchange = self.extensions["asgi"]
+        await exchange.gather()
+        self._seconds = time.perf_counter() - exchange.began
+        self.stream = httpx.ByteStream(b"".join(exchange.take()))
+        self.is_stream_consumed = False
+        return self.read()
 
     @property
-    def elapsed(self) -> datetime.timedelta:
+    def elapsed(self) -> dt.timedelta:
         """The time from the request to the end of the response."""
-        return super().elapsed if self._seconds is None else datetime.timedelta(seconds=self._seconds)
+        return super().elapsed if self._seconds is None else dt.timedelta(seconds=self._seconds)
 
     @elapsed.setter
-    def elapsed(self, elapsed: datetime.timedelta) -> None:
+    def elapsed(self, elapsed: dt.timedelta) -> None:
         self._seconds = elapsed.total_seconds()
 
 

@@ -11,12 +11,16 @@ from ._tasks import CANCEL_TIMEOUT, IndependentTask, soon_threadsafe
 
 T = TypeVar("T")
 
+#: Seconds between two looks at whether the loop's thread is alive.
+LOOK_INTERVAL = 1.0
+
 
 class ThreadHop:
     """The way into a running event loop from other threads: one trip there and one back for a whole call.
 
     Create it in the loop. Every call ends: with the function's outcome, with the interruption of the calling thread
-    (Ctrl-C; the call is cancelled in the loop, and awaited, before it is raised), or with an error when the loop has gone.
+    (Ctrl-C; the call is cancelled in the loop, and awaited, before it is raised), or with an error when the loop has
+    gone.
     """
 
     def __init__(self) -> None:
@@ -58,24 +62,28 @@ class ThreadHop:
             raise
         finally:
             self._calls.discard(call)
-        return call.outcome()
+        return call.outcome(loop_ends=self._closed)
 
     def close(self) -> None:
-        """Let no call in, and end those that the loop, which has ended, can answer no more."""
+        """Let no more calls in: the loop is about to end."""
+        self._closed = True
+
+    def end(self) -> None:
+        """End the calls that the loop, which has ended, can answer no more."""
         self._closed = True
         for call in list(self._calls):
             call.lose()
 
     def _wait(self, call: _Call[Any], patience: float = float("inf")) -> None:
-        while not call.finished.acquire(timeout=min(patience, 1.0)):
-            patience -= 1.0
+        while not call.finished.acquire(timeout=min(patience, LOOK_INTERVAL)):
+            patience -= LOOK_INTERVAL
             if patience <= 0:
                 return
             if not self._thread.is_alive():
                 call.lose()
 
     def _interrupt(self, call: _Call[Any]) -> None:
-        if call.finished.locked() and self._thread.is_alive():
+        if not call.answered and self._thread.is_alive():
             try:
                 self._soon(call.cancel)
             except RuntimeError:
@@ -93,37 +101,42 @@ class _Call(Generic[T]):
         self._function = function
         self._name = name
         self._task: IndependentTask[T] | None = None
-        self._lost = False
-        self._cancelled = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an outcome."""
+        return self._task is not None and self._task.done
 
     def start(self) -> None:
         """Begin; in the loop's thread."""
-        if self._cancelled:
-            self.finished.release()
-            return
         self._task = IndependentTask(
             self._function, name=self._name, on_done=self.finished.release, context=self._context
         )
 
     def cancel(self) -> None:
         """Cancel it; in the loop's thread."""
-        self._cancelled = True
-        if self._task is not None:
+        if self._task is None:  # the thread was interrupted before it could ask for the start
+            self.finished.release()
+        else:
             self._task.cancel()
 
     def lose(self) -> None:
         """End it without an outcome; in any thread, after the loop has ended."""
-        if self.finished.locked():
-            self._lost = True
+        try:
             self.finished.release()
+        except RuntimeError:
+            pass  # it has ended already
 
-    def outcome(self) -> T:
-        """Return what the function returned, or raise what it raised."""
-        if self._lost or self._task is None:
+    def outcome(self, *, loop_ends: bool) -> T:
+        """Return what the function returned, or raise what it raised, unless a loop that ends cancelled it."""
+        if self._task is None or not self._task.done:
             raise _loop_has_ended(self._name)
-        if self._task.exception is not None:
-            raise self._task.exception
-        return self._task.result
+        error = self._task.exception
+        if error is None:
+            return self._task.result
+        if loop_ends and not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+            raise _loop_has_ended(self._name) from error
+        raise error
 
 
 def _loop_has_ended(name: str) -> RuntimeError:

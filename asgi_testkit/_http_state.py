@@ -1,14 +1,14 @@
 """What an app may send in an HTTP exchange. Tables and checks; no I/O.
 
-Rule 1: everything that decides whether a message is legal lives in this file. By default it refuses what every real server
-refuses (measured: uvicorn, hypercorn, granian, daphne) and lets pass what they let pass. ``strict`` refuses what the
-ASGI HTTP spec forbids as well.
+Rule 1: everything that decides whether a message is legal lives in this file. By default it refuses what every real
+server refuses (measured: uvicorn, hypercorn, granian, daphne) and lets pass what they let pass. ``strict`` refuses what
+the ASGI HTTP spec forbids as well.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -49,7 +49,8 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.LAST_BODY: State.COMPLETE,
         Event.DEBUG: State.SENDING_BODY,
     },
-    # The spec says that messages after the end are ignored. Servers raise, so an app that sends them breaks in production.
+    # The spec says that messages after the end are ignored. Servers raise, so an app that sends them breaks in
+    # production.
     State.COMPLETE: {},
     State.FAILED: {},
 }
@@ -94,7 +95,8 @@ class HTTPResponseState:
 
     Attributes:
         state: Where the response is.
-        complete: Whether the app has sent the last part of the body. An illegal message after it changes nothing of that.
+        complete: Whether the app has sent the last part of the body. An illegal message after it changes nothing of
+            that.
         status: The status code, once started; 0 before.
         headers: Names and values as sent, in order, once started.
         tail: What an app sent that ended its body too early: servers write it before they refuse.
@@ -110,7 +112,7 @@ class HTTPResponseState:
     _bodyless = False
     _left: int | None = None  # bytes that content-length still promises; None: it promises nothing
 
-    def __init__(self, *, method: str, offered: Iterable[str] = (), strict: bool = False) -> None:
+    def __init__(self, *, method: str, offered: Container[str] = (), strict: bool = False) -> None:
         self._method = method
         self._offered = offered
         self._strict = strict
@@ -132,7 +134,9 @@ class HTTPResponseState:
             try:
                 kind = message["type"]
             except (TypeError, KeyError, IndexError):
-                raise _Illegal(f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'.") from None
+                raise _Illegal(
+                    f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'."
+                ) from None
             if kind == "http.response.body":
                 return self._body(message)
             if kind == "http.response.start":
@@ -147,6 +151,9 @@ class HTTPResponseState:
             self.state = State.FAILED
             what, hint = illegal.args
             raise ASGIProtocolError(f"application {what}. {hint}".rstrip()) from None
+        except BaseException:  # an iterator of headers that raises, say
+            self.state = State.FAILED
+            raise
         return b""
 
     def _step(self, event: Event) -> None:
@@ -162,8 +169,6 @@ class HTTPResponseState:
         if type(status) is not int or not 200 <= status <= 599:
             status = _status(message, strict=self._strict)
         headers = message.get("headers", ())
-        if type(headers) is not list and isinstance(headers, Iterator):  # can be read but once
-            headers = list(headers)
         try:
             checked = [
                 _header(
@@ -211,8 +216,6 @@ class _Illegal(Exception):  # noqa: N818 - what is illegal, and what to check; n
 
 
 def _octets(value: Any, what: str) -> bytes:
-    if type(value) is bytes:
-        return value
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     hint = f"Encode it: a {what} is bytes." if isinstance(value, str) else f"A {what} is bytes."
@@ -234,7 +237,7 @@ def _status(message: Message, *, strict: bool) -> int:
 
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again
 def _header(name: bytes, value: bytes, strict: bool) -> tuple[bytes, bytes, int | None]:  # noqa: FBT001 - faster so
-    """Check a header. Return its name, its value, and how it frames the body: its length, -1 for in chunks, None for not."""
+    """Return its name, its value, and how it frames the body: its length, -1 for in chunks, None for not."""
     lowered = name.lower()
     if not _NAME.fullmatch(name):
         raise _Illegal(f"sent a header named {name!r}", "Names are made of the characters that RFC 9110 5.6.2 allows.")
@@ -252,10 +255,10 @@ def _header(name: bytes, value: bytes, strict: bool) -> tuple[bytes, bytes, int 
 
 def _framing(name: bytes, value: bytes) -> int | None:
     if name == b"content-length":
-        lengths = {part.strip() for part in value.split(b",")}
-        if len(lengths) > 1 or not _LENGTH.fullmatch(*lengths):
+        length, *more = {part.strip() for part in value.split(b",")}
+        if more or not _LENGTH.fullmatch(length):
             raise _Illegal(f"sent content-length: {value!r}", "It is one decimal number (RFC 9110 8.6).")
-        return int(*lengths)
+        return int(length)
     if name == b"transfer-encoding":
         if value.lower() != b"chunked":
             raise _Illegal(f"sent transfer-encoding: {value!r}", "The server frames the body; leave it out.")

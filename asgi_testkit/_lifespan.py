@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import anyio
 
@@ -22,8 +22,8 @@ _TIME_TO_RETURN = 1.0
 class LifespanManager:
     """Runs the lifespan of an app around a block: ``async with LifespanManager(app) as manager: ...``.
 
-    The app's startup and shutdown run in one task of their own, in the event loop that enters the block, so enter, use and exit
-    may happen in different tasks. Several clients can share the running app, through `app`.
+    The app's startup and shutdown run in one task of their own, in the event loop that enters the block, so enter, use
+    and exit may happen in different tasks. Several clients can share the running app, through `app`.
 
     Attributes:
         state: What the app keeps in ``scope["state"]``; the very dict that it was given.
@@ -44,8 +44,9 @@ class LifespanManager:
             app: An ASGI application.
             startup_timeout: Seconds that the startup may take; None for no limit.
             shutdown_timeout: Seconds that the shutdown may take; None for no limit.
-            lifespan: What to do with an app that raises on the lifespan scope before it has received anything, or that returns
-                without a word: ``"auto"`` does without, as a server, ``"on"`` takes it for an error. ``"off"`` does not ask.
+            lifespan: What to do with an app that raises on the lifespan scope before it has received anything, or that
+                returns without a word: ``"auto"`` does without, as a server, ``"on"`` takes it for an error. ``"off"``
+                does not ask.
 
         Raises:
             TypeError: `app` is not an ASGI application.
@@ -70,16 +71,17 @@ class LifespanManager:
 
     @property
     def app(self) -> SingleCallable:
-        """The running app, with `state` in each scope. Give it to any client; it answers to the lifespan scope by itself."""
+        """The running app, with `state` in each scope, for any client. It answers to the lifespan scope itself."""
         return RunningApp(self._call, self.state)
 
-    async def __aenter__(self) -> LifespanManager:
+    async def __aenter__(self) -> Self:
         """Start the app up.
 
         Cancelling it stops the app.
 
         Raises:
-            LifespanError: The app reported ``lifespan.startup.failed``; it did not speak lifespan, with ``lifespan="on"``.
+            LifespanError: The app reported ``lifespan.startup.failed``; it did not speak lifespan, with
+                ``lifespan="on"``.
             LifespanTimeout: The startup took too long. The text shows where the app is suspended.
             BaseException: What the app raised in its startup, as it is.
         """
@@ -119,8 +121,9 @@ class LifespanManager:
         self.supported = False
         try:
             await self._shut_down()
-        except Exception as error:
-            if exc_value is None:
+        except BaseException as error:
+            of_the_app = isinstance(error, Exception) or error is self._running_task.exception
+            if exc_value is None or not of_the_app:
                 raise
             tell_beside(exc_value, error)
 
@@ -140,7 +143,8 @@ class LifespanManager:
             return {"type": "lifespan.shutdown"}
         self._idle = True  # there is nothing more to receive
         self._moved.fire()
-        return await anyio.sleep_forever()
+        while True:
+            await anyio.sleep_forever()
 
     async def _send(self, message: Message) -> None:
         try:
@@ -148,7 +152,8 @@ class LifespanManager:
         except ASGIProtocolError as error:
             self._violation = self._violation or error
             raise
-        self._moved.fire()
+        finally:
+            self._moved.fire()
 
     # The client's side
 
@@ -162,20 +167,23 @@ class LifespanManager:
                 raise self._failure(f"the application reported lifespan.startup.failed: {message!r}", message)
             error.add_note(f"The application had reported lifespan.startup.failed: {message!r}")
             raise error
-        if self._received and (error or self._violation):
+        # Ctrl-C and sys.exit() say nothing of what the app supports, whenever they come.
+        for_the_test = self._received or isinstance(error, KeyboardInterrupt | SystemExit)
+        if for_the_test and (error or self._violation):
             raise error or self._violation  # type: ignore[misc]  # one of them is there
         if self._mode == "on":
             what = "returned" if error is None else f"raised {error!r}"
-            text = f'the application does not support lifespan, which lifespan="on" demands: it {what} without an answer'
+            text = f'the application does not support lifespan, as lifespan="on" demands: it {what} without an answer'
             raise self._failure(text) from error
 
     async def _shut_down(self) -> None:
         task = self._running_task
         self._phase = "shutdown"
         if not task.done:
-            self._protocol.shut_down()
-            self._moved.fire()
-            await self._until_past(State.STOPPING)
+            if self._violation is None:
+                self._protocol.shut_down()
+                self._moved.fire()
+                await self._until_past(State.STOPPING)
             await self._see_off()
         error = task.exception or self._violation
         if error is not None:
@@ -204,10 +212,12 @@ class LifespanManager:
                 await task.end(grace=0)
             except ApplicationStuckError as stuck:
                 tell_beside(error, stuck)
+            if task.exception is not None:
+                tell_beside(error, task.exception)
             raise error
 
     async def _see_off(self) -> None:
-        """The app has said its last word. Servers do not wait for its return; here it may, so that what it raises counts."""
+        """The app has said its last word. Servers do not wait for its return; here, what it raises counts."""
         task = self._running_task
         try:
             with anyio.move_on_after(_TIME_TO_RETURN):

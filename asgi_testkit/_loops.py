@@ -29,11 +29,12 @@ class LoopThread:
 
     def stop(self) -> None:
         """Cancel what a test has left running in the portal, and end the loop and its thread."""
+        self.hop.close()
         try:
             self.portal.call(self.portal.stop, True)  # noqa: FBT003 - cancel_remaining, by position only
         finally:
             self._running.__exit__(None, None, None)
-            self.hop.close()
+            self.hop.end()
 
 
 class SharedLoops:
@@ -47,9 +48,7 @@ class SharedLoops:
     def get(self, backend: str, backend_options: Mapping[str, Any]) -> LoopThread:
         """Return the loop thread for a configuration."""
         with self._lock:
-            if self._process != os.getpid():  # after a fork, the threads are the parent's
-                self._process = os.getpid()
-                self._loops.clear()
+            self._notice_fork()
             for known_backend, known_options, loop in self._loops:
                 if known_backend == backend and known_options == backend_options:
                     return loop
@@ -62,8 +61,14 @@ class SharedLoops:
     def stop(self) -> None:
         """End all of them."""
         with self._lock:
+            self._notice_fork()
             while self._loops:
                 self._loops.pop()[2].stop()
+
+    def _notice_fork(self) -> None:
+        if self._process != os.getpid():  # the threads are the parent's
+            self._process = os.getpid()
+            self._loops.clear()
 
 
 shared_loops = SharedLoops()

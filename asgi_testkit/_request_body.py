@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -17,7 +17,8 @@ class RequestBody:
     """A body, known at once or streamed by the test.
 
     A streamed body is iterated by a task of its own, one chunk for each that the app wants. So the app may drop a
-    ``receive()`` in the middle without harm to the test's generator, and a generator that waits for the response is fine.
+    ``receive()`` in the middle without harm to the test's generator, and a generator that waits for the response is
+    fine.
 
     Attributes:
         finished: Whether the app has been given all of it.
@@ -91,6 +92,7 @@ class RequestBody:
             finally:
                 if hasattr(chunks, "aclose"):
                     await chunks.aclose()
+                await self._stream.aclose()
         except BaseException as error:
             if not (self._closed and isinstance(error, anyio.get_cancelled_exc_class())):
                 self.error = error
@@ -123,3 +125,18 @@ class RequestBody:
         if self._pump is not None:
             self._demand.fire()
             await self._pump.end(grace=grace, noticed=lambda: not self._wanted)
+
+
+class GeneratorStream(httpx.AsyncByteStream):
+    """A generator of the test as a body. httpx would leave it half used, and trio warns of that."""
+
+    def __init__(self, stream: Any, generator: AsyncGenerator[bytes, None]) -> None:
+        self._stream = stream
+        self._generator = generator
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return cast("AsyncIterator[bytes]", self._stream.__aiter__())
+
+    async def aclose(self) -> None:
+        """Close the generator."""
+        await self._generator.aclose()

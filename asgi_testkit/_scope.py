@@ -25,7 +25,8 @@ HTTP_SPEC_VERSION = "2.3"
 HTTP_EXTENSIONS: Mapping[str, Any] = {"http.response.debug": {}}
 
 _UNSAFE_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
-_UNSAFE_IN_HEADERS = re.compile(rb"[\x00\r\n]")
+_UNSAFE_IN_VALUE = re.compile(rb"[\x00\r\n]")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 
 
 def http_scope(
@@ -78,8 +79,8 @@ def http_scope(
 
 @lru_cache(maxsize=1024)  # a client sends much the same headers again and again
 def _header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    if _UNSAFE_IN_HEADERS.search(name) or _UNSAFE_IN_HEADERS.search(value):
-        msg = f"the header {name!r}: {value!r} has CR, LF or NUL in it, which no HTTP client can send"
+    if not _NAME.fullmatch(name) or _UNSAFE_IN_VALUE.search(value):
+        msg = f"no HTTP client can send the header {name!r}: {value!r}"
         raise ValueError(msg)
     return name.lower(), value.strip(b" \t")
 

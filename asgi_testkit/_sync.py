@@ -36,9 +36,9 @@ _SMALL_BODY = 65536
 class TestClient(CookiesForAnyHost, httpx.Client):
     """Tests an ASGI app from blocking code: requests are sent to an event loop in another thread.
 
-    Everything of ``httpx.Client`` works. ``with TestClient(app) as client:`` gives the client a loop of its own, and runs the
-    app's lifespan around the block. Without ``with``, requests work and no lifespan runs; all such clients share one loop.
-    After the block the client can be used so, or be entered again; `close` ends it.
+    Everything of ``httpx.Client`` works. ``with TestClient(app) as client:`` gives the client a loop of its own, and
+    runs the app's lifespan around the block. Without ``with``, requests work and no lifespan runs; all such clients
+    share one loop. After the block the client can be used so, or be entered again; `close` ends it.
     """
 
     __test__ = False  # pytest: no test class
@@ -83,14 +83,16 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             lifespan: ``"auto"``, ``"on"`` or ``"off"``; see `LifespanManager`.
             startup_timeout: Seconds that the app's startup may take; None for no limit.
             shutdown_timeout: Seconds that the app's shutdown may take; None for no limit.
-            write_buffer: How many bytes of the body the app may be ahead of the reader; see `ASGITransport` for this and all
-                that follow. Reading a stream, the client fetches what is there at once, and that counts as read.
+            write_buffer: How many bytes of the body the app may be ahead of the reader; see `ASGITransport` for this
+                and all that follow. Reading a stream, the client fetches what is there at once, and that counts as
+                read.
             background: ``"wait"`` or ``"detach"``.
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``.
-            httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts, ...
+            httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts,
+                ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
@@ -137,7 +139,7 @@ class TestClient(CookiesForAnyHost, httpx.Client):
 
     @property
     def portal(self) -> BlockingPortal:
-        """anyio's portal into the app's loop: ``client.portal.call(async_function, ...)``. Only inside ``with``.
+        """Anyio's portal into the app's loop: ``client.portal.call(async_function, ...)``. Only inside ``with``.
 
         Raises:
             RuntimeError: The client is not entered.
@@ -147,7 +149,7 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             raise RuntimeError(msg)
         return self._blocking.own_loop.portal
 
-    def request(  # type: ignore[override]  # the same keywords, all passed on
+    def request(
         self,
         method: str,
         url: httpx.URL | str,
@@ -163,14 +165,14 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             url: Relative to ``base_url``, or absolute.
             auth: In place of the client's.
             follow_redirects: In place of the client's.
-            options: content, data, files, json, params, headers, timeout (in seconds), extensions; and cookies, which go with
-                this request alone.
+            options: content, data, files, json, params, headers, timeout (in seconds), extensions; and cookies, which
+                go with this request alone.
         """
         request = self.build_request(method, url, **options)
         return self.send(request, auth=auth, follow_redirects=follow_redirects)
 
-    def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:  # type: ignore[override]
-        """Send a request, as ``httpx.Client.send``. One that does not stream takes one trip into the loop, body and all."""
+    def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+        """Send a request, as ``httpx.Client.send``. Unless it streams, one trip into the loop does it all."""
         token = _reads_whole.set(not stream)
         try:
             return super().send(request, stream=stream, **options)
@@ -291,7 +293,7 @@ class BlockingTransport(httpx.BaseTransport):
         if isinstance(response.stream, ResponseStream):
             await body.read(response.extensions["asgi"])
         else:
-            body.chunks.extend(response.stream)
+            body.chunks.append(await response.aread())
         return response, body
 
     def close(self) -> None:
@@ -313,7 +315,7 @@ class BlockingStream(httpx.SyncByteStream):
 
     async def _next_chunks(self) -> list[bytes]:
         chunk = await self._exchange.next_chunk()
-        return [] if chunk is None else [chunk, *self._exchange.take_rest()]
+        return [] if chunk is None else [chunk, *self._exchange.take()]
 
     def close(self) -> None:
         """Let go of the response: see `HTTPExchange.close`."""
@@ -331,10 +333,10 @@ class WholeBody(httpx.SyncByteStream):
     async def read(self, exchange: HTTPExchange) -> None:
         """Read all of the body; an error is kept until the reader comes to it."""
         try:
-            while (chunk := await exchange.next_chunk()) is not None:
-                self.chunks.append(chunk)
+            await exchange.gather()
         except BaseException as error:
             self._error = error
+        self.chunks = exchange.take()
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self.chunks
@@ -402,7 +404,7 @@ def _as_async(request: httpx.Request) -> httpx.Request:
 
 
 class ThreadedStream(httpx.AsyncByteStream):
-    """A body that the test gives as a blocking iterable. A worker thread waits for its chunks, so that the loop need not."""
+    """A blocking iterable of the test as a body. A worker thread waits for its chunks, so that the loop need not."""
 
     def __init__(self, stream: httpx.SyncByteStream) -> None:
         self._stream = stream

@@ -21,8 +21,8 @@ from ._types import Address, ASGIApp, Background
 class ASGITransport(httpx.AsyncBaseTransport):
     """Runs an ASGI app in-process, in the event loop that awaits the request.
 
-    A drop-in for ``httpx.ASGITransport``, with the same positional arguments. It streams, honours the read timeout, tells the
-    app of a disconnect, and sees every app to its end.
+    A drop-in for ``httpx.ASGITransport``, with the same positional arguments. It streams, honours the read timeout,
+    tells the app of a disconnect, and sees every app to its end.
 
     Attributes:
         app: The app, as it was given.
@@ -48,15 +48,16 @@ class ASGITransport(httpx.AsyncBaseTransport):
 
         Args:
             app: An ASGI 3 or ASGI 2 application.
-            raise_app_exceptions: Whether what the app raises is raised in the test, as it is. Otherwise the test gets what a
-                server's client would: status 500, or an incomplete response. ``KeyboardInterrupt`` and ``SystemExit`` are
-                always raised.
+            raise_app_exceptions: Whether what the app raises is raised in the test, as it is. Otherwise the test gets
+                what a server's client would: status 500, or an incomplete response. ``KeyboardInterrupt`` and
+                ``SystemExit`` are always raised.
             root_path: Where the app is mounted. It does not change the path.
             client: Host and port of the peer that the app sees.
-            write_buffer: How many bytes of the body the app may be ahead of the reader. 0: each ``send()`` waits until its
-                chunk was read.
-            background: ``"wait"``: the end of the body is read when the app has returned, which it has to within the read
-                timeout. ``"detach"``: it is read at once, and the app is left to itself until the transport closes.
+            write_buffer: How many bytes of the body the app may be ahead of the reader. 0: each ``send()`` waits until
+                its chunk was read.
+            background: ``"wait"``: the end of the body is read when the app has returned, which it has to within the
+                read timeout. ``"detach"``: it is read at once, and the app is left to itself until the transport
+                closes.
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             scope: Keys of the scope to add or replace.
@@ -135,7 +136,8 @@ class ASGITransport(httpx.AsyncBaseTransport):
         """See every app that still runs to its end: a detached one has its grace, then it is cancelled.
 
         Raises:
-            BaseException: What an app raised that no call has raised yet. Where several did, the others are notes on the first.
+            BaseException: What an app raised that no call has raised yet. Where several did, the others are notes on
+                the first.
         """
         await self.close(None)
 
@@ -148,7 +150,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         await self.close(exc_value)
 
     async def close(self, reason: BaseException | None) -> None:
-        """Do as `aclose` does. What the apps raised is told beside `reason`, the exception that is under way, if any."""
+        """Do as `aclose` does. What the apps raised is told beside `reason`, the exception under way, if any."""
         if not self._unsettled:
             return
         if self.home is not None:

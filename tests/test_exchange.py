@@ -586,31 +586,29 @@ def test_pytest_outcomes_pass_through_a_stream(face: Face) -> None:
             pytest.fail("no")
 
 
-def test_an_app_that_goes_on_when_it_is_cancelled_does_not_hold_up_the_test(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tasks, "CANCEL_TIMEOUT", 0.1)
+def test_an_app_that_goes_on_when_it_is_cancelled_does_not_hold_up_the_test(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tasks, "CANCEL_TIMEOUT", 0.05)
     gate = Gate()
-    attempts = Recorder()
+    released = Recorder()
 
     async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send)
-        while len(attempts.events) < 1000:
+        while not released.events:
             try:
-                await anyio.sleep_forever()
-            except BaseException as error:
-                if type(error).__name__ not in {"Cancelled", "CancelledError"}:
-                    raise
-                attempts(1)
                 with anyio.CancelScope(shield=True):
-                    with anyio.move_on_after(0.2):
-                        await gate.wait()
+                    await gate.wait()
+            except anyio.get_cancelled_exc_class():
+                pass
 
     with face.open(stubborn, lifespan="off") as client:
-        with pytest.raises(ApplicationStuckError, match="was cancelled, and 0.1 seconds later") as caught, client.stream():
+        with pytest.raises(ApplicationStuckError, match="was cancelled, and 0.05 seconds later") as caught, client.stream():
             pass
         assert "test_exchange.py" in str(caught.value)
         assert "in test_an_app_that_goes_on" in str(caught.value)
-        client.call(gate.open)
-        attempts.events.extend([1] * 1000)
+        released(True)
+        client.call(gate.open)  # trio cannot give up on it, so let it end
 
 
 # Time-outs

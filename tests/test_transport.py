@@ -1,0 +1,479 @@
+"""ASGITransport under any httpx client: whose loop, whose task, who closes, and who is cancelled when."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scope, Send, WrongEventLoopError, _tasks
+
+from .backends import Backend
+from .messages import Recorder, body, hello, start
+
+pytestmark = pytest.mark.anyio
+
+
+def client_for(app: Any, **options: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=ASGITransport(app, **options), base_url="http://testserver")
+
+
+def plain_wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    return []  # pragma: no cover - never called
+
+
+# What it takes
+
+
+def test_it_takes_what_httpx_s_transport_takes() -> None:
+    theirs = list(inspect.signature(httpx.ASGITransport).parameters.values())
+    ours = list(inspect.signature(ASGITransport).parameters.values())
+    assert [(each.name, each.default, each.kind) for each in ours[: len(theirs)]] == [
+        (each.name, each.default, each.kind) for each in theirs
+    ]
+    assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in ours[len(theirs) :])
+
+
+def test_it_has_the_attributes_of_httpx_s() -> None:
+    transport = ASGITransport(hello, False, "/root", ("10.0.0.1", 1))
+    attributes = (transport.app, transport.raise_app_exceptions, transport.root_path, transport.client)
+    assert attributes == (hello, False, "/root", ("10.0.0.1", 1))
+
+
+@pytest.mark.parametrize(
+    ("app", "text"),
+    [(None, "not None"), ("module:app", "not 'module:app'"), (plain_wsgi, "a2wsgi.WSGIMiddleware")],
+    ids=["none", "string", "wsgi"],
+)
+def test_what_is_no_asgi_app_is_refused_at_once(app: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        ASGITransport(app)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"background": "later"}, 'background must be "wait" or "detach"'),
+        ({"write_buffer": -1}, "write_buffer is a number of bytes"),
+        ({"disconnect_grace": -0.1}, "disconnect_grace is in seconds"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_at_once(options: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        ASGITransport(hello, **options)
+
+
+# Where the app runs
+
+
+async def test_the_app_runs_in_the_loop_and_the_thread_of_the_test() -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend([_tasks.current_loop(), threading.get_ident()])
+        await hello(scope, receive, send)
+
+    async with client_for(app) as client:
+        await client.get("/")
+    assert seen == [_tasks.current_loop(), threading.get_ident()]
+
+
+async def test_an_object_of_the_test_s_loop_can_be_used_in_the_app() -> None:
+    lock = anyio.Lock()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with lock:
+            await hello(scope, receive, send)
+
+    async with client_for(app) as client, anyio.create_task_group() as group:
+        await lock.acquire()
+        group.start_soon(client.get, "/")
+        await anyio.wait_all_tasks_blocked()
+        lock.release()
+
+
+async def test_each_request_runs_in_a_task_of_its_own() -> None:
+    tasks: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        tasks.append(anyio.get_current_task().id)
+        await hello(scope, receive, send)
+
+    async with client_for(app) as client:
+        await client.get("/")
+        await client.get("/")
+    assert anyio.get_current_task().id not in tasks
+
+
+async def test_a_cancel_scope_of_the_test_does_not_reach_into_the_app() -> None:
+    reached = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await receive()  # the disconnect
+        await anyio.lowlevel.checkpoint()  # would raise in a cancelled scope
+        reached("the end")
+
+    async with client_for(app) as client:
+        with anyio.move_on_after(0.01):
+            await client.get("/", timeout=None)
+    assert reached.events == ["the end"]
+
+
+async def test_the_home_loop_is_checked() -> None:
+    transport = ASGITransport(hello)
+    transport.home = await anyio.to_thread.run_sync(_loop_of_another_thread)
+    async with httpx.AsyncClient(transport=transport) as client:
+        with pytest.raises(WrongEventLoopError, match="this thing was opened in the event loop"):
+            await client.get("http://testserver/")
+
+
+def _loop_of_another_thread() -> _tasks.HomeLoop:
+    async def home() -> _tasks.HomeLoop:
+        return _tasks.HomeLoop("thing")
+
+    return anyio.run(home)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headers": {"x-name": "a\r\nb"}},
+        {"headers": {"x-name": "a\0b"}},
+        {"headers": {"x-na\nme": "a"}},
+        {"extensions": {"target": b"/\xc3\xa9"}},
+        {"extensions": {"target": b"/a b"}},
+    ],
+)
+async def test_a_request_that_no_client_can_send_is_refused(options: Any) -> None:
+    async with client_for(hello) as client:
+        with pytest.raises(httpx.LocalProtocolError, match="no HTTP client can send"):
+            await client.get("/", **options)
+
+
+# Errors, and who hears of them
+
+
+async def failing_after_the_disconnect(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await start(send)
+    await receive()
+    raise LookupError("in its cleanup")
+
+
+async def test_the_error_of_the_app_does_not_replace_the_one_in_a_plain_httpx_stream() -> None:
+    async with client_for(failing_after_the_disconnect) as client:
+        with pytest.raises(ZeroDivisionError) as caught:
+            async with client.stream("GET", "/"):
+                raise ZeroDivisionError
+    assert "LookupError: in its cleanup" in "".join(caught.value.__notes__)
+
+
+async def test_closing_a_response_within_an_unrelated_except_raises_the_error_of_the_app() -> None:
+    async with client_for(failing_after_the_disconnect) as client:
+        response = await client.send(client.build_request("GET", "/"), stream=True)
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            with pytest.raises(LookupError, match="in its cleanup"):
+                await response.aclose()
+
+
+async def test_an_error_is_raised_once() -> None:
+    async with client_for(failing_after_the_disconnect) as client:
+        response = await client.send(client.build_request("GET", "/"), stream=True)
+        with pytest.raises(LookupError):
+            await response.aclose()
+        await response.aclose()
+
+
+async def test_a_hook_that_raises_ends_the_app_and_wins() -> None:
+    ended = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await start(send)
+        ended((await receive())["type"])
+
+    async def hook(response: httpx.Response) -> None:
+        raise ZeroDivisionError
+
+    async with httpx.AsyncClient(transport=ASGITransport(app), event_hooks={"response": [hook]}) as client:
+        with pytest.raises(ZeroDivisionError):
+            await client.get("http://testserver/")
+    assert ended.events == ["http.disconnect"]
+
+
+# Closing
+
+
+async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+    await start(send)
+    await receive()
+    await receive()
+
+
+@pytest.mark.parametrize(("app", "fails"), [(endless, False), (failing_after_the_disconnect, True)])
+async def test_closing_the_client_ends_a_read_in_another_task(app: Any, fails: bool) -> None:
+    errors: list[BaseException] = []
+
+    async def read(response: httpx.Response) -> None:
+        try:
+            await response.aread()
+        except (httpx.ReadError, LookupError) as error:
+            errors.append(error)
+
+    client = client_for(app)
+    response = await client.send(client.build_request("GET", "/"), stream=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(read, response)
+        await anyio.wait_all_tasks_blocked()
+        try:
+            await client.aclose()
+        except LookupError as error:
+            errors.append(error)
+    names = {type(error).__name__ for error in errors}
+    assert names in ([{"LookupError"}, {"LookupError", "ReadError"}] if fails else [{"ReadError"}])
+    assert len(errors) == len(names)  # whoever comes first has the app's error, and nobody has it twice
+
+
+async def test_closing_the_client_ends_a_request_in_another_task() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await receive()
+
+    async def get() -> None:
+        with pytest.raises(httpx.ReadError, match="the client was closed while it was reading"):
+            await client.get("/")
+
+    client = client_for(app)
+    async with anyio.create_task_group() as group:
+        group.start_soon(get)
+        await anyio.wait_all_tasks_blocked()
+        await client.aclose()
+
+
+async def test_the_transport_names_what_runs_and_forgets_what_has_ended() -> None:
+    transport = ASGITransport(endless)
+    async with httpx.AsyncClient(transport=transport) as client:
+        response = await client.send(client.build_request("GET", "http://testserver/events"), stream=True)
+        assert transport.running() == ["GET /events"]
+        await response.aclose()
+        assert transport.running() == []
+        assert not transport.unsettled
+
+
+async def test_closing_awaits_all_within_one_grace() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+        await receive()
+        await receive()
+        await anyio.sleep_forever()
+
+    client = client_for(app, background="detach", disconnect_grace=0.2)
+    for _ in range(10):
+        await client.get("/")
+    with anyio.fail_after(1.5):  # ten graces take longer
+        await client.aclose()
+
+
+async def test_the_deadline_of_a_failing_close_is_kept_and_every_error_told() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError(scope["path"])
+
+    client = client_for(app, background="detach", disconnect_grace=0)
+    for path in ("/1", "/2", "/3"):
+        await client.get(path)
+    with pytest.raises(LookupError) as caught:
+        await client.aclose()
+    told = str(caught.value) + "".join(caught.value.__notes__)
+    assert all(path in told for path in ("/1", "/2", "/3"))
+
+
+# Cancellation, at every await
+
+
+async def talkative(scope: Scope, receive: Receive, send: Send) -> None:
+    """Suspend at every kind of await that an app has."""
+    while (await receive())["more_body"]:
+        await anyio.lowlevel.checkpoint()
+    await start(send)
+    for _ in range(3):
+        await body(send, b"x" * 10, more=True)
+        await anyio.lowlevel.checkpoint()
+    await body(send)
+    await anyio.lowlevel.checkpoint()
+
+
+async def exercise(client: httpx.AsyncClient) -> None:
+    async def upload() -> Any:
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+            yield b"chunk"
+
+    assert (await client.post("/", content=upload())).content == b"x" * 30
+    async with client.stream("POST", "/", content=b"body") as response:
+        await response.aread()
+
+
+async def rounds_until_done(make: Callable[[], Awaitable[None]], rounds: int, cancel: Any) -> bool:
+    """Run it, and cancel it after so many rounds of the loop. Return whether it was done before."""
+    done = False
+
+    async def run() -> None:
+        nonlocal done
+        await make()
+        done = True
+
+    await cancel(run, rounds)
+    return done
+
+
+async def by_scope(run: Callable[[], Awaitable[None]], rounds: int) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        for _ in range(rounds):
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+
+
+async def by_task(run: Callable[[], Any], rounds: int) -> None:
+    task = asyncio.ensure_future(run())
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    task.cancel()
+    task.cancel()  # as an impatient runner does
+    await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("write_buffer", [65536, 0])
+@pytest.mark.parametrize("cancel", [by_scope, by_task])
+async def test_a_request_can_be_cancelled_at_every_await(
+    cancel: Any, write_buffer: int, anyio_backend: tuple[str, Any]
+) -> None:
+    if cancel is by_task and anyio_backend[0] == "trio":
+        cancel = by_scope  # trio's tasks are cancelled by scopes only
+    rounds = 0
+    async with AsyncClient(talkative, write_buffer=write_buffer, lifespan="off") as client:
+        while not await rounds_until_done(lambda: exercise(client), rounds, cancel):
+            assert not client._transport.running()  # type: ignore[attr-defined]
+            assert not _tasks._running
+            rounds += 1
+            assert rounds < 1000
+    assert rounds > 5
+
+
+async def test_a_cancelled_request_lets_the_app_finish_within_its_grace() -> None:
+    finished = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await receive()
+        await anyio.sleep(0.01)  # a grace is time
+        finished(True)
+
+    async with client_for(app) as client:
+        with anyio.move_on_after(0.01) as scope:
+            await client.get("/")
+    assert scope.cancelled_caught
+    assert finished.events == [True]
+
+
+async def test_a_read_can_be_cancelled_and_the_app_ends() -> None:
+    async with client_for(endless) as client:
+        async with client.stream("GET", "/") as response:
+            with anyio.move_on_after(0.01):
+                await response.aread()
+            assert response.extensions["asgi"].done
+
+
+async def test_background_work_can_be_cancelled() -> None:
+    cancelled = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled(True)
+
+    async with client_for(app) as client:
+        with anyio.move_on_after(0.01):
+            await client.get("/")
+        assert cancelled.events == [True]
+
+
+async def test_waiting_for_the_end_of_the_app_can_be_cancelled_and_loses_nothing() -> None:
+    async with client_for(endless) as client, client.stream("GET", "/") as response:
+        exchange: HTTPExchange = response.extensions["asgi"]
+        with anyio.move_on_after(0.01):
+            await exchange.wait(None)
+        assert not exchange.done
+        assert exchange.app_exception is None
+
+
+# Many at once, and many in a row
+
+
+async def test_a_thousand_requests_at_once_do_not_mix() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await arrived.wait()
+        await start(send)
+        await body(send, scope["path"].encode())
+
+    async def get(number: int) -> None:
+        answers[number] = (await client.get(f"/{number}")).text
+        if len(answers) == 1:
+            return
+
+    arrived = anyio.Event()
+    answers: dict[int, str] = {}
+    async with client_for(app) as client:
+        async with anyio.create_task_group() as group:
+            for number in range(1000):
+                group.start_soon(get, number)
+            await anyio.lowlevel.checkpoint()
+            arrived.set()
+        assert not client._transport.unsettled  # type: ignore[attr-defined]
+    assert answers == {number: f"/{number}" for number in range(1000)}
+
+
+@pytest.mark.parametrize("suspends", [False, True])
+async def test_a_finished_request_leaves_nothing_behind(suspends: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if suspends:
+            await anyio.lowlevel.checkpoint()
+        await hello(scope, receive, send)
+
+    async with client_for(app) as client:
+        await client.get("/")
+        response = await client.get("/")
+        request = weakref.ref(response.request)
+        exchange = weakref.ref(response.extensions["asgi"])
+        gc.collect()
+        gc.disable()
+        try:
+            del response
+            await anyio.lowlevel.checkpoint()
+            assert request() is None  # with no help of the garbage collector
+            assert exchange() is None
+        finally:
+            gc.enable()
+    assert not _tasks._running
+
+
+def test_the_suite_knows_its_backends(anyio_backend: tuple[str, Any]) -> None:
+    assert Backend("", *anyio_backend).name in {"asyncio", "trio"}
