@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Any, NoReturn
+from functools import lru_cache
+from typing import NoReturn
 
 import anyio
 import anyio.lowlevel
 import httpx
 
-from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, exception_in_flight, tell_beside
+from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
 from ._http_state import HTTPResponseState, State
 from ._options import ExchangeOptions
 from ._request_body import RequestBody
@@ -25,9 +24,7 @@ _WHAT_TO_CHECK = {
     State.SENDING_BODY: "Is the last http.response.body, the one without more_body, missing?",
 }
 
-_REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
-#: How many bytes an app may be ahead of a reader who wants the whole body. Not all: the loop has to go round in
-#: between.
+#: How many bytes an app may be ahead of a reader who wants all of the body. There is a limit, so that the loop goes on.
 _READ_AHEAD = 1024 * 1024
 
 _NO_TIMEOUT: dict[str, float | None] = {}
@@ -75,6 +72,7 @@ class HTTPExchange:
         self._for_client = Wakeup()  # the start, a part of the body, the app's end
         self._body = RequestBody(request, name=self.name, reader=self._for_app, waiter=self._for_client)
         self._chunks: deque[bytes] = deque()
+        self._spec_version = _version(scope["asgi"].get("spec_version", "2.0"))
         self.began = time.perf_counter()
 
     # For tests
@@ -169,8 +167,7 @@ class HTTPExchange:
 
     @property
     def _raises_after_disconnect(self) -> bool:
-        major, _, minor = str(self.scope["asgi"].get("spec_version", "2.0")).partition(".")
-        return (int(major), int(minor or 0)) >= (2, 4)
+        return self._spec_version >= (2, 4)
 
     # The client's side
 
@@ -188,35 +185,27 @@ class HTTPExchange:
 
     @property
     def unsettled(self) -> bool:
-        """Whether the app runs yet, or has failed in a way that the client may not have noticed."""
-        return not self._task.done or self._failed
+        """Whether something runs yet, or has failed in a way that the client may not have noticed."""
+        return not self._task.done or self._failed or self._body.pumping
 
-    async def head(self) -> httpx.Response:
-        """Wait for the start of the response, and return it with the body as a stream.
+    @property
+    def response(self) -> HTTPResponseState:
+        """What the app has sent."""
+        return self._response
+
+    async def started(self) -> bool:
+        """Wait for the start of the response. Return whether it came; without one, a server's client gets a 500.
 
         Raises:
             httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-            BaseException: What the app raised, where it did so before the start.
+            BaseException: What the app raised before the start, where the test is to get it.
         """
         while not self._response.status:
             if self._over:
                 await self._break_off()
-                return self._internal_server_error()
+                return False
             await self._await_app(State.AWAITING_START.value)
-        status = self._response.status
-        extensions: dict[str, Any] = {
-            "http_version": b"HTTP/1.1",
-            "reason_phrase": _REASON_PHRASES.get(status, b""),
-            "asgi": self,
-        }
-        if self._response.debug is not None:
-            extensions["http.response.debug"] = self._response.debug
-        return Response(
-            status,
-            headers=self._response.headers,
-            stream=ResponseStream(self),
-            extensions=extensions,
-        )
+        return True
 
     async def gather(self) -> None:
         """Wait until all of the body is here, to be had by `take`, and (unless detached) the app has ended.
@@ -377,15 +366,6 @@ class HTTPExchange:
             msg = f"{self.name}: the client was closed while it was reading the response"
             raise httpx.ReadError(msg, request=self._request)
 
-    def _internal_server_error(self) -> httpx.Response:
-        body = b"" if self._request.method == "HEAD" else b"Internal Server Error"
-        return httpx.Response(
-            500,
-            headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")],
-            stream=httpx.ByteStream(body),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": _REASON_PHRASES[500], "asgi": self},
-        )
-
     def _incomplete(self) -> NoReturn:
         error = self.app_exception
         ended = "returned" if error is None else f"raised {error!r}"
@@ -415,57 +395,17 @@ class HTTPExchange:
             if self._response.complete or self._disconnected or not told_to_raise:
                 return None
             state = self._response.state
-            return ASGIProtocolError(f"application returned while {state.value}. {_WHAT_TO_CHECK[state]}")
+            return ASGIProtocolError(
+                f"application returned while {state.value}. {_WHAT_TO_CHECK.get(state, '')}".rstrip()
+            )
         if self._disconnected and _is_departure(error):
             return None
         return error if told_to_raise or isinstance(error, KeyboardInterrupt | SystemExit) else None
 
 
-class Response(httpx.Response):
-    """A response whose body, wanted as a whole, is read without a trip through asynchronous iterators."""
-
-    _seconds: float | None = None
-
-    async def aread(self) -> bytes:
-        """Read and return the body."""
-        if self.is_closed or self.is_stream_consumed:
-            return await super().aread()
-        self.is_stream_consumed = True
-        exchange: HTTPExchange = self.extensions["asgi"]
-        await exchange.gather()
-        self._seconds = time.perf_counter() - exchange.began
-        self.stream = httpx.ByteStream(b"".join(exchange.take()))
-        self.is_stream_consumed = False
-        return self.read()
-
-    @property
-    def elapsed(self) -> dt.timedelta:
-        """The time from the request to the end of the response."""
-        return super().elapsed if self._seconds is None else dt.timedelta(seconds=self._seconds)
-
-    @elapsed.setter
-    def elapsed(self, elapsed: dt.timedelta) -> None:
-        self._seconds = elapsed.total_seconds()
-
-
-class ResponseStream(httpx.AsyncByteStream):
-    """The body of a response, as httpx reads it."""
-
-    def __init__(self, exchange: HTTPExchange) -> None:
-        self._exchange = exchange
-
-    def __aiter__(self) -> ResponseStream:
-        return self
-
-    async def __anext__(self) -> bytes:
-        chunk = await self._exchange.next_chunk()
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk
-
-    async def aclose(self) -> None:
-        """Let go of the response: see `HTTPExchange.close`."""
-        await self._exchange.close(exception_in_flight())
+@lru_cache
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
 
 
 def _is_departure(error: BaseException) -> bool:

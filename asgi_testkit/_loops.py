@@ -6,9 +6,11 @@ import atexit
 import os
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from ._hop import ThreadHop
 
@@ -23,9 +25,13 @@ class LoopThread:
 
     def __init__(self, backend: str, backend_options: Mapping[str, Any]) -> None:
         """Start it; the arguments are those of ``anyio.run``."""
-        self._running = start_blocking_portal(backend, dict(backend_options))
-        self.portal: BlockingPortal = self._running.__enter__()
-        self.hop = self.portal.call(ThreadHop)
+        # No start_blocking_portal(): its generator would end the loop when it is collected, in a forked process, too.
+        started: Future[tuple[BlockingPortal, ThreadHop]] = Future()
+        self._thread = threading.Thread(
+            target=_run, args=(started, backend, dict(backend_options)), name=f"{backend} loop", daemon=True
+        )
+        self._thread.start()
+        self.portal, self.hop = started.result()
 
     def stop(self) -> None:
         """Cancel what a test has left running in the portal, and end the loop and its thread."""
@@ -33,8 +39,22 @@ class LoopThread:
         try:
             self.portal.call(self.portal.stop, True)  # noqa: FBT003 - cancel_remaining, by position only
         finally:
-            self._running.__exit__(None, None, None)
+            self._thread.join()
             self.hop.end()
+
+
+def _run(started: Future[tuple[BlockingPortal, ThreadHop]], backend: str, backend_options: dict[str, Any]) -> None:
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            started.set_result((portal, ThreadHop()))
+            await portal.sleep_until_stopped()
+
+    try:
+        anyio.run(serve, backend=backend, backend_options=backend_options)
+    except BaseException as error:
+        if not started.done():
+            started.set_exception(error)
+        # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
 
 
 class SharedLoops:

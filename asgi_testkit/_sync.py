@@ -14,7 +14,8 @@ import httpx
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, with_user_agent
 from ._errors import exception_in_flight, tell_beside
-from ._exchange import HTTPExchange, ResponseStream
+from ._exchange import HTTPExchange
+from ._response import ResponseStream
 from ._transport import ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode, Scope
 
@@ -335,6 +336,8 @@ class WholeBody(httpx.SyncByteStream):
         try:
             await exchange.gather()
         except BaseException as error:
+            if isinstance(error, anyio.get_cancelled_exc_class()) and error is not exchange.app_exception:
+                raise  # not a failure, but the end of this trip: Ctrl-C, or the loop ends
             self._error = error
         self.chunks = exchange.take()
 

@@ -13,6 +13,7 @@ from ._app import as_single_callable
 from ._errors import tell_beside
 from ._exchange import HTTPExchange
 from ._options import ExchangeOptions
+from ._response import response_to
 from ._scope import HTTP_EXTENSIONS, http_scope
 from ._tasks import HomeLoop
 from ._types import Address, ASGIApp, Background
@@ -103,7 +104,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         exchange.start()
         if exchange.unsettled:
             self._unsettled.add(exchange)
-        return await exchange.head()
+        return await response_to(exchange)
 
     def _exchange(self, request: httpx.Request) -> HTTPExchange:
         if self.home is not None:

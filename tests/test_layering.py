@@ -22,6 +22,7 @@ LAYERS = (
     {"_tasks"},
     {"_request_body", "_hop"},
     {"_exchange", "_websocket", "_lifespan", "_wire", "_loops"},
+    {"_response"},
     {"_transport"},
     {"_cookies", "_core"},
     {"_client"},
@@ -32,10 +33,10 @@ LAYERS = (
 
 #: Who may know of threads, who may wait, and who may speak of httpx.
 THREADS = {"_hop", "_loops", "_sync"}
-ANYIO = {"_tasks", "_request_body", "_exchange", "_websocket", "_lifespan", "_transport", "_client", "_sync"}
+ANYIO = {"_tasks", "_loops", "_request_body", "_exchange", "_websocket", "_lifespan", "_transport", "_client", "_sync"}
 HTTPX = {
     *("_errors", "_scope", "_request_body", "_exchange", "_websocket"),
-    *("_transport", "_cookies", "_core", "_client", "_sync"),
+    *("_response", "_transport", "_cookies", "_core", "_client", "_sync"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,

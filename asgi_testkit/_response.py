@@ -1,0 +1,88 @@
+"""An exchange as httpx sees it: a response, and its body as a stream."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ._errors import exception_in_flight
+from ._exchange import HTTPExchange
+
+_REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+async def response_to(exchange: HTTPExchange) -> httpx.Response:
+    """Return the response at ``http.response.start``, its body as a stream; or, for want of one, a server's 500.
+
+    Raises:
+        httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
+        BaseException: What the app raised before the start, where the test is to get it.
+    """
+    extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "asgi": exchange}
+    if not await exchange.started():
+        return _internal_server_error(exchange, extensions)
+    sent = exchange.response
+    extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
+    if sent.debug is not None:
+        extensions["http.response.debug"] = sent.debug
+    return Response(sent.status, headers=sent.headers, stream=ResponseStream(exchange), extensions=extensions)
+
+
+def _internal_server_error(exchange: HTTPExchange, extensions: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(
+        500,
+        headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")],
+        stream=httpx.ByteStream(b"" if exchange.scope["method"] == "HEAD" else b"Internal Server Error"),
+        extensions={**extensions, "reason_phrase": _REASON_PHRASES[500]},
+    )
+
+
+class Response(httpx.Response):
+    """A response whose body, wanted as a whole, is read without a trip through asynchronous iterators."""
+
+    _seconds: float | None = None
+
+    async def aread(self) -> bytes:
+        """Read and return the body."""
+        if self.is_closed or self.is_stream_consumed:
+            return await super().aread()
+        self.is_stream_consumed = True
+        exchange: HTTPExchange = self.extensions["asgi"]
+        await exchange.gather()
+        self._seconds = time.perf_counter() - exchange.began
+        self.stream = httpx.ByteStream(b"".join(exchange.take()))
+        self.is_stream_consumed = False
+        return self.read()
+
+    @property
+    def elapsed(self) -> dt.timedelta:
+        """The time from the request to the end of the response."""
+        return super().elapsed if self._seconds is None else dt.timedelta(seconds=self._seconds)
+
+    @elapsed.setter
+    def elapsed(self, elapsed: dt.timedelta) -> None:
+        self._seconds = elapsed.total_seconds()
+
+
+class ResponseStream(httpx.AsyncByteStream):
+    """The body of a response, as httpx reads it."""
+
+    def __init__(self, exchange: HTTPExchange) -> None:
+        self._exchange = exchange
+
+    def __aiter__(self) -> ResponseStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self._exchange.next_chunk()
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        """Let go of the response: see `HTTPExchange.close`."""
+        await self._exchange.close(exception_in_flight())
