@@ -282,7 +282,7 @@ class HTTPExchange:
 
         An app that still runs is told that the client has gone. If it listens, or takes notice at once, it has its
         grace to end by itself; then, or if it does not, it is cancelled. A detached one is left to itself until the
-        client closes.
+        client closes, and has its grace then in any case.
 
         Args:
             reason: The exception that is under way. What the app raises is told beside it, not instead.
@@ -299,7 +299,7 @@ class HTTPExchange:
         grace = self._options.disconnect_grace if grace is None else grace
         stuck: BaseException | None = None
         try:
-            await self._task.end(grace=grace, noticed=lambda: self._told or self._listening)
+            await self._task.end(grace=grace, noticed=lambda: self._told or self._listening or self._detached)
         except ApplicationStuckError as error:
             stuck = error
         finally:

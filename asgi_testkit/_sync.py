@@ -140,7 +140,9 @@ class TestClient(CookiesForAnyHost, httpx.Client):
 
     @property
     def portal(self) -> BlockingPortal:
-        """Anyio's portal into the app's loop: ``client.portal.call(async_function, ...)``. Only inside ``with``.
+        """The portal of anyio into the app's loop, as in ``client.portal.call(async_function, ...)``.
+
+        There is one inside ``with`` only.
 
         Raises:
             RuntimeError: The client is not entered.

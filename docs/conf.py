@@ -1,6 +1,12 @@
 """Sphinx: built offline, with every warning an error (`nox -s docs`)."""
 
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
 import asgi_testkit
+from asgi_testkit import _http_state, _lifespan_state
 
 project = "asgi-testkit"
 author = "asgi-testkit contributors"
@@ -12,8 +18,24 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = project
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
+
+
+def table(transitions: Mapping[Any, Mapping[Any, Enum]]) -> str:
+    """Return a protocol's table in Markdown: a row for each state, and what is legal there."""
+    rows = ["| while | legal | then |", "|---|---|---|"]
+    for state, legal in transitions.items():
+        cells = [f"`{event.value}`" for event in legal], [after.value for after in legal.values()]
+        rows.append(f"| {state.value} | {'<br>'.join(cells[0]) or 'nothing'} | {'<br>'.join(cells[1])} |")
+    return "\n".join(rows)
+
+
+# {{ http_protocol }} on a page is the table that the code goes by.
+myst_substitutions = {
+    "http_protocol": table(_http_state.TRANSITIONS),
+    "lifespan_protocol": table(_lifespan_state.TRANSITIONS),
+}
 
 # The public names are documented, and linked, where users import them from, not where they are defined.
 for name in asgi_testkit.__all__:
@@ -21,6 +43,7 @@ for name in asgi_testkit.__all__:
         getattr(asgi_testkit, name).__module__ = asgi_testkit.__name__
 autodoc_type_aliases = {name: f"asgi_testkit.{name}" for name in ("ASGIApp", "Message", "Receive", "Scope", "Send")}
 
+autoclass_content = "both"  # the docstring of __init__, too: it says what the arguments mean
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -33,4 +56,25 @@ nitpick_ignore_regex = [(r"py:.*", r"(anyio|collections|contextlib|http|httpx|ss
 nitpick_ignore = [
     ("py:class", "BlockingPortal"),  # anyio's, imported for type checkers only
     ("py:class", "asgi_testkit._types.SingleCallable"),  # what an ASGIApp is inside
+    # These are told in words beside each argument.
+    *(("py:class", name) for name in ("Address", "Background", "CookieTypes", "LifespanMode")),
 ]
+
+
+def leave_out_what_a_union_says_of_itself(_app: object, what: str, *others: Any) -> None:
+    """Drop the docstring of a type alias, which is that of its class; what it means is written in reference.md."""
+    if what in {"data", "type"}:
+        *_, lines = others
+        lines.clear()
+
+
+def name_what_has_only_a_repr(_app: object, _what: str, *others: Any) -> tuple[str | None, str | None]:
+    """Write the default of httpx's arguments as one writes it in code."""
+    *_, signature, returned = others
+    return signature and re.sub(r"<httpx\..*?>", "httpx.USE_CLIENT_DEFAULT", signature), returned
+
+
+def setup(app: Any) -> None:
+    """Connect to Sphinx."""
+    app.connect("autodoc-process-signature", name_what_has_only_a_repr)
+    app.connect("autodoc-process-docstring", leave_out_what_a_union_says_of_itself)
