@@ -135,4 +135,4 @@ def examples(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """Measure, side by side with the other clients. On demand: `nox -s benchmarks`."""
     session.install(".", *group("benchmarks"))
-    session.run("python", "-m", "pytest", "tests/benchmarks", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)

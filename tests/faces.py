@@ -1,7 +1,7 @@
 """One blocking way to drive both clients, so that one test can hold both to the same contract.
 
-The blocking face is `TestClient` itself. The awaited face is `AsyncClient`, entered, awaited and left in a portal of the
-test's own. Tests see a `Client` and a `Stream`, and need not know which.
+The blocking face is `TestClient` itself. The awaited face is `AsyncClient`, entered, awaited and left in a portal of
+the test's own. Tests see a `Client` and a `Stream`, and need not know which.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Stream(ABC):
 
     def chunks(self) -> list[bytes]:
         """Read what is left, chunk by chunk."""
-        return list(iter(self.next, None))  # type: ignore[arg-type]  # mypy expects bytes as sentinel
+        return list(iter(self.next, None))
 
 
 class Client(ABC):
@@ -157,16 +157,17 @@ class AwaitedStream(Stream):
         super().__init__(response)
         self._portal = portal
         # aiter_raw() would leave a generator within a generator to the garbage collector, of which trio warns.
-        self._chunks = response.stream.__aiter__()  # type: ignore[union-attr]  # an AsyncByteStream
+        self._chunks: Any = response.stream.__aiter__()  # type: ignore[union-attr]  # an AsyncByteStream
 
     def next(self) -> bytes | None:
-        return self._portal.call(anext, self._chunks, None)
+        chunk: bytes | None = self._portal.call(anext, self._chunks, None)
+        return chunk
 
     def read(self) -> bytes:
         return self._portal.call(self.response.aread)
 
     async def finish(self) -> None:
-        await self._chunks.aclose()  # type: ignore[attr-defined]
+        await self._chunks.aclose()
 
 
 class AwaitedClient(Client):

@@ -16,9 +16,6 @@ import pytest
 from asgi_testkit import (
     ApplicationStuckError,
     ASGIProtocolError,
-    ASGITransport,
-    ClientDisconnected,
-    HTTPExchange,
     Message,
     Receive,
     Scope,
@@ -76,7 +73,12 @@ def test_empty_chunks_are_left_out(face: Face) -> None:
 
 
 def test_the_status_line_and_the_headers_are_as_sent(face: Face) -> None:
-    headers = [(b"Set-Cookie", b"a=1"), (b"x-name", "caf\u00e9".encode("latin-1")), (b"set-cookie", b"b=2"), (b"x-name", b"2")]
+    headers = [
+        (b"Set-Cookie", b"a=1"),
+        (b"x-name", "caf\u00e9".encode("latin-1")),
+        (b"set-cookie", b"b=2"),
+        (b"x-name", b"2"),
+    ]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send, *headers, status=404)
@@ -89,7 +91,7 @@ def test_the_status_line_and_the_headers_are_as_sent(face: Face) -> None:
     assert response.elapsed.total_seconds() > 0
 
 
-@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+@pytest.mark.parametrize("method, status", [("HEAD", 200), ("GET", 204), ("GET", 304)])
 def test_a_response_that_has_no_body_delivers_none(face: Face, method: str, status: int) -> None:
     sent = Recorder()
 
@@ -147,7 +149,7 @@ def test_a_compressed_response_is_decoded(face: Face) -> None:
 # Backpressure
 
 
-@pytest.mark.parametrize(("write_buffer", "ahead"), [(4096, 5), (1, 1), (0, 1)])
+@pytest.mark.parametrize("write_buffer, ahead", [(4096, 5), (1, 1), (0, 1)])
 def test_the_app_is_held_back_when_it_is_ahead_of_the_reader(face: Face, write_buffer: int, ahead: int) -> None:
     sent = Recorder()
 
@@ -207,7 +209,11 @@ def test_a_plain_body_is_one_message(face: Face, content: bytes | None) -> None:
 def test_a_streamed_body_is_a_message_a_chunk_and_an_empty_one(face: Face) -> None:
     with face.bare(echo_messages) as client:
         text = client.post(content=client.upload(b"one", b"", b"two")).text
-    expected = [request_message(b"one", more=True), request_message(b"two", more=True), request_message(b"", more=False)]
+    expected = [
+        request_message(b"one", more=True),
+        request_message(b"two", more=True),
+        request_message(b"", more=False),
+    ]
     assert text == repr(expected)
 
 
@@ -372,8 +378,11 @@ def test_an_error_in_the_body_of_the_request_after_the_start_reaches_the_reader(
 
 
 def test_the_chunks_of_a_body_have_to_be_bytes(face: Face) -> None:
-    with face.bare(echo_messages) as client, pytest.raises(TypeError, match="chunks of a request body are bytes, not 'text'"):
-        client.post(content=client.upload("text"))  # type: ignore[arg-type]
+    with (
+        face.bare(echo_messages) as client,
+        pytest.raises(TypeError, match="chunks of a request body are bytes, not 'text'"),
+    ):
+        client.post(content=client.upload("text"))
 
 
 def test_expect_100_continue_needs_nothing(face: Face) -> None:
@@ -508,8 +517,13 @@ def test_receive_tells_of_the_disconnect_again_and_again(face: Face) -> None:
 
 
 @pytest.mark.parametrize("held_back", [False, True])
-@pytest.mark.parametrize(("version", "outcome"), [("2.3", "silent"), ("2.4", "ClientDisconnected"), ("2.10", "ClientDisconnected"), ("3.0", "ClientDisconnected")])
-def test_what_send_does_after_a_disconnect_depends_on_the_version(face: Face, version: str, outcome: str, held_back: bool) -> None:
+@pytest.mark.parametrize(
+    "version, outcome",
+    [("2.3", "silent"), ("2.4", "ClientDisconnected"), ("2.10", "ClientDisconnected"), ("3.0", "ClientDisconnected")],
+)
+def test_what_send_does_after_a_disconnect_depends_on_the_version(
+    face: Face, version: str, outcome: str, held_back: bool
+) -> None:
     outcomes = Recorder()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -603,7 +617,10 @@ def test_an_app_that_goes_on_when_it_is_cancelled_does_not_hold_up_the_test(
                 pass
 
     with face.open(stubborn, lifespan="off") as client:
-        with pytest.raises(ApplicationStuckError, match="was cancelled, and 0.05 seconds later") as caught, client.stream():
+        with (
+            pytest.raises(ApplicationStuckError, match=r"was cancelled, and 0.05 seconds later") as caught,
+            client.stream(),
+        ):
             pass
         assert "test_exchange.py" in str(caught.value)
         assert "in test_an_app_that_goes_on" in str(caught.value)
@@ -630,7 +647,9 @@ def test_a_silent_app_is_a_read_timeout_that_says_where_it_is_suspended(face: Fa
         client.get("/slow", timeout=0.05)
     assert noticed.events == ["ended"]
     text = str(caught.value)
-    assert text.startswith("GET /slow: 0.05 seconds passed while waiting for http.response.start; the application is suspended")
+    assert text.startswith(
+        "GET /slow: 0.05 seconds passed while waiting for http.response.start; the application is suspended"
+    )
     assert re.search(rf'File "{__file__}", line \d+, in .*app\n.*, line \d+, in .*handler', text)
     assert caught.value.request.url == "http://testserver/slow"
 
@@ -654,7 +673,10 @@ def test_a_stream_that_falls_silent_is_a_read_timeout(face: Face) -> None:
         await anyio.sleep_forever()
 
     with face.bare(app) as client:
-        with pytest.raises(httpx.ReadTimeout, match="while waiting for http.response.body"), client.stream(timeout=0.05) as stream:
+        with (
+            pytest.raises(httpx.ReadTimeout, match=r"while waiting for http.response.body"),
+            client.stream(timeout=0.05) as stream,
+        ):
             assert stream.next() == b"tick"
             stream.next()
         with pytest.raises(httpx.ReadTimeout):
@@ -751,7 +773,11 @@ def test_what_was_sent_before_the_error_can_be_read(face: Face, after: str) -> N
 
 
 def test_an_error_behind_an_unread_response_is_raised_when_it_is_left(face: Face) -> None:
-    with face.bare(failing(ValueError("x"), after="the end")) as client, pytest.raises(ValueError, match="x"), client.stream():
+    with (
+        face.bare(failing(ValueError("x"), after="the end")) as client,
+        pytest.raises(ValueError, match="x"),
+        client.stream(),
+    ):
         pass
 
 
@@ -798,16 +824,25 @@ def test_one_request_can_choose_for_itself(face: Face) -> None:
         assert client.get(extensions=lenient).status_code == 500
         with pytest.raises(ValueError, match="x"):
             client.get()
-        with pytest.raises(ValueError, match="knows scope, raise_server_exceptions, .* not 'raise_errors'"):
+        with pytest.raises(ValueError, match=r"knows scope, raise_server_exceptions, .* not 'raise_errors'"):
             client.get(extensions={"asgi": {"raise_errors": False}})
 
 
 @pytest.mark.parametrize(
-    ("sends", "text"),
+    "sends, text",
     [
-        (0, "application returned while waiting for http.response.start. Does every branch of this path send a response?"),
-        (1, "application returned while waiting for http.response.body. Is the last http.response.body, the one without"),
-        (2, "application returned while waiting for http.response.body. Is the last http.response.body, the one without"),
+        (
+            0,
+            "returned while waiting for http.response.start. Does every branch of this path send a response?",
+        ),
+        (
+            1,
+            "returned while waiting for http.response.body. Is the last http.response.body, the one without",
+        ),
+        (
+            2,
+            "returned while waiting for http.response.body. Is the last http.response.body, the one without",
+        ),
     ],
 )
 def test_an_app_that_returns_early_is_told_what_is_missing(face: Face, sends: int, text: str) -> None:
@@ -834,7 +869,7 @@ def test_an_app_that_returns_with_all_of_its_content_length_sent_is_told_too(fac
         await body(send, b"part", more=True)
 
     with face.bare(app) as client:
-        with pytest.raises(ASGIProtocolError, match="returned while waiting for http.response.body"):
+        with pytest.raises(ASGIProtocolError, match=r"returned while waiting for http.response.body"):
             client.get()
         assert client.get(extensions={"asgi": {"raise_server_exceptions": False}}).text == "part"
 
@@ -850,7 +885,9 @@ def test_a_bad_message_is_refused_at_its_send(face: Face) -> None:
             raise
 
     with face.bare(app) as client:
-        with pytest.raises(ASGIProtocolError, match="sent http.response.body while waiting for http.response.start") as caught:
+        with pytest.raises(
+            ASGIProtocolError, match=r"sent http.response.body while waiting for http.response.start"
+        ) as caught:
             client.get()
         assert refused.events == [caught.value]
         assert client.get(extensions={"asgi": {"raise_server_exceptions": False}}).status_code == 500
@@ -914,7 +951,7 @@ def test_a_detached_call_returns_at_the_end_of_the_body(face: Face) -> None:
     with face.open(app, background="detach", lifespan="off") as client:
         response = client.get()
         assert not response.extensions["asgi"].done
-        with pytest.raises(TimeoutError, match="has not ended within 0.01 seconds; it is suspended at"):
+        with pytest.raises(TimeoutError, match=r"has not ended within 0.01 seconds; it is suspended at"):
             client.wait(response, 0.01)
         client.call(gate.open)
         client.wait(response)

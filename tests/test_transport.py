@@ -7,7 +7,7 @@ import gc
 import inspect
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -50,7 +50,7 @@ def test_it_has_the_attributes_of_httpx_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("app", "text"),
+    "app, text",
     [(None, "not None"), ("module:app", "not 'module:app'"), (plain_wsgi, "a2wsgi.WSGIMiddleware")],
     ids=["none", "string", "wsgi"],
 )
@@ -60,7 +60,7 @@ def test_what_is_no_asgi_app_is_refused_at_once(app: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    "options, text",
     [
         ({"background": "later"}, 'background must be "wait" or "detach"'),
         ({"write_buffer": -1}, "write_buffer is a number of bytes"),
@@ -222,7 +222,7 @@ async def endless(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
 
 
-@pytest.mark.parametrize(("app", "fails"), [(endless, False), (failing_after_the_disconnect, True)])
+@pytest.mark.parametrize("app, fails", [(endless, False), (failing_after_the_disconnect, True)])
 async def test_closing_the_client_ends_a_read_in_another_task(app: Any, fails: bool) -> None:
     errors: list[BaseException] = []
 
@@ -342,7 +342,7 @@ async def rounds_until_done(make: Callable[[], Awaitable[None]], rounds: int, ca
     return done
 
 
-async def by_scope(run: Callable[[], Awaitable[None]], rounds: int) -> None:
+async def by_scope(run: Callable[[], Coroutine[Any, Any, None]], rounds: int) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(run)
         for _ in range(rounds):
@@ -393,11 +393,10 @@ async def test_a_cancelled_request_lets_the_app_finish_within_its_grace() -> Non
 
 
 async def test_a_read_can_be_cancelled_and_the_app_ends() -> None:
-    async with client_for(endless) as client:
-        async with client.stream("GET", "/") as response:
-            with anyio.move_on_after(0.01):
-                await response.aread()
-            assert response.extensions["asgi"].done
+    async with client_for(endless) as client, client.stream("GET", "/") as response:
+        with anyio.move_on_after(0.01):
+            await response.aread()
+        assert response.extensions["asgi"].done
 
 
 async def test_background_work_can_be_cancelled() -> None:

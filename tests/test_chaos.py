@@ -1,0 +1,150 @@
+"""Apps and clients that do anything, in any order: nothing hangs, nothing is left running, no error is unknown."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from asgi_testkit import ASGIProtocolError, AsyncClient, Message, Receive, Scope, Send, _tasks
+
+from .backends import BACKENDS, Backend
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+LENGTH = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]}
+BODY = {"type": "http.response.body", "body": b"abc", "more_body": True}
+LAST = {"type": "http.response.body", "body": b"abc"}
+END = {"type": "http.response.body"}
+NONSENSE = {"type": "nonsense"}
+
+app_steps = st.lists(
+    st.sampled_from(["start", "length", "body", "last", "end", "nonsense", "receive", "pause", "raise", "hang"]),
+    max_size=8,
+)
+client_steps = st.sampled_from(["get", "upload", "read", "one chunk", "leave", "raise", "cancel", "detach", "abandon"])
+
+
+class OfTheAppError(Exception):
+    """What an app raises here."""
+
+
+class OfTheTestError(Exception):
+    """What a test raises here."""
+
+
+def app_of(steps: list[str], *, swallows: bool) -> Any:
+    """Return an app that takes these steps; one that swallows goes on after an error of `send`."""
+    messages: dict[str, Message] = {
+        "start": START,
+        "length": LENGTH,
+        "body": BODY,
+        "last": LAST,
+        "end": END,
+        "nonsense": NONSENSE,
+    }
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for step in steps:
+            if step in messages:
+                try:
+                    await send(messages[step])
+                except ASGIProtocolError:
+                    if not swallows:
+                        raise
+            elif step == "receive":
+                await receive()
+            elif step == "pause":
+                await anyio.lowlevel.checkpoint()
+            elif step == "raise":
+                raise OfTheAppError
+            elif step == "hang":
+                await anyio.sleep_forever()
+
+    return app
+
+
+async def chunks() -> Any:
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
+        yield b"chunk"
+
+
+async def act(client: AsyncClient, step: str, rounds: int) -> None:
+    if step in {"get", "detach"}:
+        await client.get("/")
+    elif step == "upload":
+        await client.post("/", content=chunks())
+    elif step == "abandon":
+        await client.send(client.build_request("GET", "/"), stream=True)
+    elif step == "cancel":
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.get, "/")
+            for _ in range(rounds):
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+    else:
+        async with client.stream("GET", "/") as response:
+            if step == "read":
+                await response.aread()
+            elif step == "one chunk" and response.status_code == 200:
+                async with aclosing(response.stream.__aiter__()) as parts:  # type: ignore[type-var, union-attr]
+                    await anext(parts, None)
+            elif step == "raise":
+                raise OfTheTestError
+
+
+async def run(steps: list[str], step: str, rounds: int, options: dict[str, Any], *, swallows: bool) -> None:
+    known = (OfTheAppError, OfTheTestError, ASGIProtocolError, httpx.ReadTimeout, httpx.RemoteProtocolError)
+    with anyio.fail_after(10):
+        try:
+            async with AsyncClient(
+                app_of(steps, swallows=swallows), lifespan="off", timeout=0.02, disconnect_grace=0.01, **options
+            ) as client:
+                await act(client, step, rounds)
+        except known:
+            pass
+        except ExceptionGroup as group:  # of the task group in this test
+            if group.split(known)[1] is not None:
+                raise
+    assert not client._core.transport.unsettled
+    assert not [task for task in _tasks._running if not task.done]
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.id)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=app_steps,
+    step=client_steps,
+    rounds=st.integers(0, 6),
+    raises=st.booleans(),
+    swallows=st.booleans(),
+    write_buffer=st.sampled_from([0, 4, 65536]),
+    version=st.sampled_from(["2.3", "2.4"]),
+)
+def test_whatever_happens_it_ends_and_says_how(
+    backend: Backend,
+    steps: list[str],
+    step: str,
+    rounds: int,
+    raises: bool,
+    swallows: bool,
+    write_buffer: int,
+    version: str,
+) -> None:
+    options = {
+        "raise_server_exceptions": raises,
+        "write_buffer": write_buffer,
+        "background": "detach" if step == "detach" else "wait",
+        "scope": {"asgi": {"version": "3.0", "spec_version": version}},
+    }
+
+    async def main() -> None:
+        await run(steps, step, rounds, options, swallows=swallows)
+
+    anyio.run(main, backend=backend.name, backend_options=backend.options)
