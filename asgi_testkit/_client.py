@@ -169,6 +169,7 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
             LifespanError: The shutdown failed; see `LifespanManager`.
             BaseException: What an app raised that no call has raised yet, as it is.
         """
+        self._core.check_loop()  # in the wrong one, the client stays open for the right one to close
         try:
             await self._core.close(exc_value)
         finally:

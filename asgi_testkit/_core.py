@@ -27,7 +27,6 @@ class ClientCore:
 
     Attributes:
         transport: Runs the app.
-        opened: Whether the lifespan runs.
     """
 
     def __init__(
@@ -39,7 +38,6 @@ class ClientCore:
         shutdown_timeout: float | None,
     ) -> None:
         self.transport = transport
-        self.opened = False
         self._lifespan_options = (startup_timeout, shutdown_timeout, lifespan)
         self._manager = self._new_manager()
 
@@ -58,7 +56,15 @@ class ClientCore:
         self._manager = manager
         self.transport.state = manager.state
         self.transport.home = HomeLoop(owner)
-        self.opened = True
+
+    def check_loop(self) -> None:
+        """Check that the running event loop is the one that the client was opened in, if it was.
+
+        Raises:
+            WrongEventLoopError: It is another.
+        """
+        if self.transport.home is not None:
+            self.transport.home.check()
 
     async def close(self, reason: BaseException | None) -> None:
         """See the requests to their end, then run the app's shutdown.
@@ -70,9 +76,7 @@ class ClientCore:
             WrongEventLoopError: The client was opened in another event loop.
             BaseException: What an app raised that no call has raised yet, or what the shutdown raised.
         """
-        self.opened = False
-        if self.transport.home is not None:
-            self.transport.home.check()
+        self.check_loop()
         try:
             await self.transport.close(reason)
         except BaseException as error:
@@ -89,5 +93,5 @@ class ClientCore:
 
     def unclosed(self) -> str:
         """Say what is left to close; empty if nothing is."""
-        left = ["the lifespan of its app"] if self.opened else []
+        left = ["the lifespan of its app"] if self._manager.running else []
         return ", ".join(left + self.transport.running())

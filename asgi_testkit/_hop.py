@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
@@ -10,9 +11,6 @@ from typing import Any, Generic, TypeVar
 from ._tasks import CANCEL_TIMEOUT, IndependentTask, soon_threadsafe
 
 T = TypeVar("T")
-
-#: Seconds between two looks at whether the loop's thread is alive.
-LOOK_INTERVAL = 1.0
 
 #: Seconds between two looks at whether the loop's thread is alive.
 LOOK_INTERVAL = 1.0
@@ -28,7 +26,7 @@ class ThreadHop:
 
     def __init__(self) -> None:
         self._thread = threading.current_thread()
-        self._calls: set[_Call[Any]] = set()
+        self._calls: set[Call[Any]] = set()
         self._closed = False
         self._soon = soon_threadsafe()
 
@@ -50,15 +48,19 @@ class ThreadHop:
                 "for ever. In async code use AsyncClient; in the app, call the blocking client in a worker thread."
             )
             raise RuntimeError(msg)
-        call = _Call(function, name)
+        call = Call(function, name)
+        return self.finish(call, lambda: self._soon(call.start))
+
+    def finish(self, call: Call[T], begin: Callable[[], object] = bool) -> T:
+        """Begin a call, unless it was started in the loop already, wait for its outcome, and return or raise that."""
         self._calls.add(call)
         try:
             if self._closed:
-                raise _loop_has_ended(name)
+                raise _loop_has_ended(call.name)
             try:
-                self._soon(call.start)
+                begin()
             except RuntimeError as error:  # trio's RunFinishedError is one, too
-                raise _loop_has_ended(name) from error
+                raise _loop_has_ended(call.name) from error
             self._wait(call)
         except BaseException:
             self._interrupt(call)
@@ -66,6 +68,13 @@ class ThreadHop:
         finally:
             self._calls.discard(call)
         return call.outcome(loop_ends=self._closed)
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Have a plain function called in the loop, if it has not ended, and do not wait for that."""
+        try:
+            self._soon(function)
+        except RuntimeError:
+            pass  # it has
 
     def close(self) -> None:
         """Let no more calls in: the loop is about to end."""
@@ -77,7 +86,7 @@ class ThreadHop:
         for call in list(self._calls):
             call.lose()
 
-    def _wait(self, call: _Call[Any], patience: float = float("inf")) -> None:
+    def _wait(self, call: Call[Any], patience: float = float("inf")) -> None:
         while not call.finished.acquire(timeout=min(patience, LOOK_INTERVAL)):
             patience -= LOOK_INTERVAL
             if patience <= 0:
@@ -85,7 +94,7 @@ class ThreadHop:
             if not self._thread.is_alive():
                 call.lose()
 
-    def _interrupt(self, call: _Call[Any]) -> None:
+    def _interrupt(self, call: Call[Any]) -> None:
         if not call.answered and self._thread.is_alive():
             try:
                 self._soon(call.cancel)
@@ -94,15 +103,18 @@ class ThreadHop:
             self._wait(call, patience=2 * CANCEL_TIMEOUT)
 
 
-class _Call(Generic[T]):
+class Call(Generic[T]):
     """One call into a loop of another thread."""
 
     def __init__(self, function: Callable[[], Awaitable[T]], name: str) -> None:
         self.finished = threading.Lock()
         self.finished.acquire()
         self._context = contextvars.copy_context()
+        sniffio = sys.modules.get("sniffio")
+        if sniffio is not None:  # which library runs here, according to anyio.run(), is not the one that runs there
+            self._context.run(sniffio.current_async_library_cvar.set, None)
         self._function = function
-        self._name = name
+        self.name = name
         self._task: IndependentTask[T] | None = None
 
     @property
@@ -113,7 +125,7 @@ class _Call(Generic[T]):
     def start(self) -> None:
         """Begin; in the loop's thread."""
         self._task = IndependentTask(
-            self._function, name=self._name, on_done=self.finished.release, context=self._context
+            self._function, name=self.name, on_done=self.finished.release, context=self._context
         )
 
     def cancel(self) -> None:
@@ -133,12 +145,12 @@ class _Call(Generic[T]):
     def outcome(self, *, loop_ends: bool) -> T:
         """Return what the function returned, or raise what it raised, unless a loop that ends cancelled it."""
         if self._task is None or not self._task.done:
-            raise _loop_has_ended(self._name)
+            raise _loop_has_ended(self.name)
         error = self._task.exception
         if error is None:
             return self._task.result
         if loop_ends and not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
-            raise _loop_has_ended(self._name) from error
+            raise _loop_has_ended(self.name) from error
         raise error
 
 

@@ -74,6 +74,11 @@ class LifespanManager:
         """The running app, with `state` in each scope, for any client. It answers to the lifespan scope itself."""
         return RunningApp(self._call, self.state)
 
+    @property
+    def running(self) -> bool:
+        """Whether the app was started up, and has not been shut down."""
+        return self.supported and not self._running_task.done
+
     async def __aenter__(self) -> Self:
         """Start the app up.
 
@@ -246,7 +251,8 @@ class RunningApp:
         if scope["type"] == "lifespan":
             await self._answer(scope, receive, send)
         else:
-            await self._app({**scope, "state": dict(self._state)}, receive, send)
+            scope["state"] = {**self._state, **scope.get("state", {})}
+            await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.get("state", {}).update(self._state)

@@ -85,7 +85,10 @@ class LifespanState:
         try:
             event = _MESSAGES[message["type"]]
         except (TypeError, KeyError, IndexError):
-            self._refuse(f"sent {message!r}, which is no message of the lifespan protocol")
+            self._refuse(
+                f"sent {message!r}, which is no message of the lifespan protocol. Does it look at scope['type']? "
+                'An app that does not speak lifespan has to raise there; or leave it alone with lifespan="off".'
+            )
         self._step(event)
         if event in {Event.STARTUP_FAILED, Event.SHUTDOWN_FAILED}:
             self.message = str(message.get("message", ""))

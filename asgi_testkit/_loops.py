@@ -5,14 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from ._hop import ThreadHop
+from ._hop import Call, ThreadHop
 
 
 class LoopThread:
@@ -23,38 +23,78 @@ class LoopThread:
         hop: Ours, for requests: it takes half the trips.
     """
 
-    def __init__(self, backend: str, backend_options: Mapping[str, Any]) -> None:
-        """Start it; the arguments are those of ``anyio.run``."""
+    portal: BlockingPortal
+    hop: ThreadHop
+    _ending: anyio.Event
+
+    def __init__(
+        self,
+        backend: str,
+        backend_options: Mapping[str, Any],
+        first: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            backend: As ``anyio.run`` takes it.
+            backend_options: As ``anyio.run`` takes them.
+            first: What to run in the loop before anything else; it saves a trip. If it raises, the loop ends again.
+        """
         # No start_blocking_portal(): its generator would end the loop when it is collected, in a forked process, too.
-        started: Future[tuple[BlockingPortal, ThreadHop]] = Future()
+        self._started: Future[None] = Future()
+        self._first = None if first is None else Call(first, "startup")
         self._thread = threading.Thread(
-            target=_run, args=(started, backend, dict(backend_options)), name=f"{backend} loop", daemon=True
+            target=self._run, args=(backend, dict(backend_options)), name=f"{backend} loop", daemon=True
         )
         self._thread.start()
-        self.portal, self.hop = started.result()
+        self._started.result()
+        call, self._first = self._first, None
+        if call is not None:
+            try:
+                self.hop.finish(call)
+            except BaseException:
+                self.stop()
+                raise
 
     def stop(self) -> None:
         """Cancel what a test has left running in the portal, and end the loop and its thread."""
         self.hop.close()
+        self.hop.post(self._ending.set)
+        self._thread.join()
+        self.hop.end()
+
+    def stop_after(self, last: Callable[[], Awaitable[object]]) -> None:
+        """Run `last` in the loop, then do as `stop`, in one trip. What `last` raises is raised when all has ended."""
+
+        async def run() -> None:
+            try:
+                await last()
+            finally:
+                self.hop.close()
+                self._ending.set()
+
         try:
-            self.portal.call(self.portal.stop, True)  # noqa: FBT003 - cancel_remaining, by position only
+            self.hop.call(run, name="shutdown")
         finally:
-            self._thread.join()
-            self.hop.end()
+            self.stop()
 
+    def _run(self, backend: str, backend_options: dict[str, Any]) -> None:
+        try:
+            anyio.run(self._serve, backend=backend, backend_options=backend_options)
+        except BaseException as error:
+            if not self._started.done():
+                self._started.set_exception(error)
+            # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
 
-def _run(started: Future[tuple[BlockingPortal, ThreadHop]], backend: str, backend_options: dict[str, Any]) -> None:
-    async def serve() -> None:
-        async with BlockingPortal() as portal:
-            started.set_result((portal, ThreadHop()))
-            await portal.sleep_until_stopped()
-
-    try:
-        anyio.run(serve, backend=backend, backend_options=backend_options)
-    except BaseException as error:
-        if not started.done():
-            started.set_exception(error)
-        # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
+    async def _serve(self) -> None:
+        async with BlockingPortal() as self.portal:
+            self.hop = ThreadHop()
+            self._ending = anyio.Event()
+            if self._first is not None:
+                self._first.start()
+            self._started.set_result(None)
+            await self._ending.wait()
+            await self.portal.stop(cancel_remaining=True)
 
 
 class SharedLoops:

@@ -195,12 +195,7 @@ class TestClient(CookiesForAnyHost, httpx.Client):
         if self._blocking.own_loop is not None:
             msg = "this TestClient is entered already"
             raise RuntimeError(msg)
-        self._blocking.start_own_loop()
-        try:
-            self._blocking.call(lambda: self._core.open(type(self).__name__), name="startup")
-        except BaseException:
-            self._blocking.stop_own_loop()
-            raise
+        self._blocking.start_own_loop(lambda: self._core.open(type(self).__name__))
         return self
 
     def __exit__(
@@ -218,10 +213,7 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             BaseException: What an app raised that no call has raised yet, as it is.
         """
         if self._blocking.own_loop is not None:
-            try:
-                self._blocking.call(lambda: self._core.close(exc_value), name="shutdown")
-            finally:
-                self._blocking.stop_own_loop()
+            self._blocking.stop_own_loop(lambda: self._core.close(exc_value))
 
     def close(self) -> None:
         """Close the client for good; inside ``with``, as leaving it does. Closing it twice does no harm."""
@@ -232,7 +224,10 @@ class TestClient(CookiesForAnyHost, httpx.Client):
 
     def __del__(self) -> None:
         core = self.__dict__.get("_core")
-        left = core.unclosed() if core is not None else ""
+        if core is None:  # it was never made
+            return
+        own_loop = "its event loop" if self._blocking.own_loop is not None else ""
+        left = ", ".join(filter(None, [own_loop, core.unclosed()]))
         if left:
             msg = f"{type(self).__name__} was not closed; still running: {left}"
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
@@ -250,17 +245,17 @@ class BlockingTransport(httpx.BaseTransport):
         self._transport = transport
         self._configuration = (backend, backend_options)
 
-    def start_own_loop(self) -> None:
-        """Start a loop for this transport alone."""
+    def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
+        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again."""
         from ._loops import LoopThread
 
-        self.own_loop = LoopThread(*self._configuration)
+        self.own_loop = LoopThread(*self._configuration, first)
 
-    def stop_own_loop(self) -> None:
-        """End it."""
+    def stop_own_loop(self, last: Callable[[], Awaitable[None]]) -> None:
+        """Run `last` in the loop, and end it."""
         assert self.own_loop is not None
         loop, self.own_loop = self.own_loop, None
-        loop.stop()
+        loop.stop_after(last)
 
     @property
     def hop(self) -> ThreadHop:

@@ -1,0 +1,1 @@
+"""Apps of real frameworks, through both clients."""

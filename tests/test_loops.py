@@ -1,0 +1,343 @@
+"""Event loops in threads of their own: one for each configuration, however many clients there are."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from asgi_testkit import Receive, Scope, Send, TestClient, _loops
+from asgi_testkit._loops import LoopThread, SharedLoops
+from asgi_testkit._tasks import current_loop
+
+from .backends import BACKENDS, Backend
+from .programs import run_program
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    chosen: Backend = request.param
+    return chosen
+
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+
+
+@contextmanager
+def running(backend: Backend) -> Iterator[LoopThread]:
+    loop = LoopThread(backend.name, backend.options)
+    try:
+        yield loop
+    finally:
+        loop.stop()
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"answer"})
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+# One loop in a thread
+
+
+def test_a_loop_runs_in_a_thread_of_its_own_and_ends_with_it(backend: Backend) -> None:
+    before = set(threading.enumerate())
+    with running(backend) as loop:
+        [thread] = set(threading.enumerate()) - before
+        assert loop.portal.call(threading.current_thread) is thread
+    assert not thread.is_alive()
+
+
+def test_the_portal_and_the_hop_lead_into_the_same_loop(backend: Backend) -> None:
+    async def here() -> Any:
+        return current_loop()
+
+    with running(backend) as loop:
+        assert loop.portal.call(here) is loop.hop.call(here, name="here")
+
+
+def test_stopping_cancels_what_a_test_has_left_in_the_portal(backend: Backend) -> None:
+    story: list[str] = []
+    started = threading.Event()
+
+    async def sleep() -> None:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            story.append("cancelled")
+
+    with running(backend) as loop:
+        future = loop.portal.start_task_soon(sleep)
+        assert started.wait(10)
+    assert story == ["cancelled"]
+    assert future.cancelled()
+
+
+def test_a_call_in_flight_when_the_loop_is_stopped_gets_an_error(backend: Backend) -> None:
+    inside = threading.Event()
+
+    async def sleep() -> None:
+        inside.set()
+        await anyio.sleep_forever()
+
+    with ThreadPoolExecutor(1) as pool:
+        with running(backend) as loop:
+            future = pool.submit(loop.hop.call, sleep, name="a call")
+            assert inside.wait(10)
+        with pytest.raises(RuntimeError, match=r"^the event loop of this client has ended \(a call\)"):
+            future.result(10)
+
+
+def test_a_loop_whose_portal_a_test_has_stopped_ends_as_any_other(backend: Backend) -> None:
+    loop = LoopThread(backend.name, backend.options)
+    thread = loop.portal.call(threading.current_thread)
+    loop.portal.call(loop.portal.stop)
+    loop.stop()
+    assert not thread.is_alive()
+    loop.stop()  # once more does no harm
+
+
+def test_what_comes_first_and_last_runs_in_the_loop_and_sees_the_caller_s_context(backend: Backend) -> None:
+    seen: list[object] = []
+
+    async def note() -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.append((threading.current_thread().name, variable.get()))
+
+    variable.set("the test's")
+    loop = LoopThread(backend.name, backend.options, note)
+    loop.stop_after(note)
+    assert seen == [(f"{backend.name} loop", "the test's")] * 2
+
+
+def test_when_what_comes_first_fails_no_thread_is_left(backend: Backend) -> None:
+    async def fail() -> None:
+        raise LookupError("first")
+
+    before = threading.active_count()
+    with pytest.raises(LookupError, match="first"):
+        LoopThread(backend.name, backend.options, fail)
+    assert threading.active_count() == before
+
+
+def test_when_what_comes_last_fails_no_thread_is_left(backend: Backend) -> None:
+    async def fail() -> None:
+        raise LookupError("last")
+
+    before = threading.active_count()
+    loop = LoopThread(backend.name, backend.options)
+    with pytest.raises(LookupError, match="last"):
+        loop.stop_after(fail)
+    assert threading.active_count() == before
+
+
+def test_a_backend_that_cannot_start_is_an_error_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with pytest.raises(TypeError, match="no_such_option"):
+        LoopThread("trio", {"no_such_option": True})
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("around", BACKENDS, ids=lambda around: f"in-{around.id}")
+def test_a_loop_can_be_started_and_stopped_in_async_code(backend: Backend, around: Backend) -> None:
+    async def main() -> threading.Thread:
+        loop = LoopThread(backend.name, backend.options)
+        thread = loop._thread
+        loop.stop()
+        return thread
+
+    thread = anyio.run(main, backend=around.name, backend_options=around.options)
+    assert not thread.is_alive()
+
+
+def test_what_a_call_into_the_portal_raises_may_end_the_loop_and_nothing_else(backend: Backend) -> None:
+    async def fail() -> None:
+        raise SystemExit(3)
+
+    loop = LoopThread(backend.name, backend.options)
+    thread = loop.portal.call(threading.current_thread)
+    with pytest.raises(SystemExit):
+        loop.portal.call(fail)
+    thread.join(10)
+    assert not thread.is_alive()
+    loop.stop()
+
+
+# Loops that are shared
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedLoops]:
+    """The shared loops, without those that other tests have started."""
+    loops = SharedLoops()
+    monkeypatch.setattr(_loops, "shared_loops", loops)
+    yield loops
+    loops.stop()
+
+
+def test_there_is_one_loop_for_each_configuration(shared: SharedLoops) -> None:
+    loops = [shared.get(backend.name, backend.options) for backend in BACKENDS]
+    assert len(set(loops)) == len(BACKENDS)
+    assert [shared.get(backend.name, dict(backend.options)) for backend in BACKENDS] == loops
+
+
+def test_later_changes_of_the_options_are_not_those_of_the_loop(shared: SharedLoops) -> None:
+    options = {"debug": True}
+    loop = shared.get("asyncio", options)
+    options["debug"] = False
+    assert shared.get("asyncio", {"debug": True}) is loop
+    assert shared.get("asyncio", options) is not loop
+
+
+def test_bare_clients_share_the_loop_of_their_configuration(shared: SharedLoops, backend: Backend) -> None:
+    loops: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        loops.append(current_loop())
+        await answer(scope, receive, send)
+
+    for _ in range(3):
+        TestClient(app, backend=backend.name, backend_options=backend.options).get("/")
+    assert loops == [shared.get(backend.name, backend.options).portal.call(current_loop)] * 3
+
+
+def test_many_threads_ask_for_a_loop_at_once_and_get_the_same(shared: SharedLoops, backend: Backend) -> None:
+    count = 20
+    everyone = threading.Barrier(count)
+
+    def get(_: int) -> LoopThread:
+        everyone.wait(10)
+        return shared.get(backend.name, backend.options)
+
+    with ThreadPoolExecutor(count) as pool:
+        assert len(set(pool.map(get, range(count)))) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files as Linux does")
+def test_threads_and_open_files_do_not_grow_with_the_clients(shared: SharedLoops, backend: Backend) -> None:
+    def use_clients(count: int) -> list[TestClient]:
+        clients = [TestClient(answer, backend=backend.name, backend_options=backend.options) for _ in range(count)]
+        assert {client.get("/").text for client in clients} == {"answer"}
+        return clients
+
+    kept = use_clients(1)
+    threads, files = threading.active_count(), open_files()
+    with ThreadPoolExecutor(4) as pool:
+        for clients in pool.map(use_clients, [250] * 4):
+            kept += clients
+    assert len(kept) == 1001
+    assert (threading.active_count(), open_files()) == (threads, files)
+
+
+def test_after_a_fork_the_loops_are_the_parent_s(shared: SharedLoops, monkeypatch: pytest.MonkeyPatch) -> None:
+    parents = shared.get("asyncio", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(shared, "_process", os.getpid() + 1)
+        shared.stop()
+        child_s = shared.get("asyncio", {})
+    assert child_s is not parents
+    assert parents.portal.call(threading.get_ident) != child_s.portal.call(threading.get_ident)
+    parents.stop()
+    child_s.stop()
+    shared._loops.clear()
+
+
+def test_after_a_stop_the_loops_start_anew(shared: SharedLoops) -> None:
+    first = shared.get("asyncio", {})
+    shared.stop()
+    second = shared.get("asyncio", {})
+    assert second is not first
+    client = TestClient(answer)
+    assert client.get("/").text == "answer"
+
+
+# The process
+
+IN_A_PROCESS = """
+    import sys, threading
+    from asgi_testkit import TestClient
+
+    started = threading.Event()
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"answer"})
+        if scope["path"] == "/left":
+            import anyio
+
+            started.set()
+            await anyio.sleep_forever()
+
+    backend, *options = sys.argv[1:]
+    options = {"use_uvloop": True} if options else {}
+    client = TestClient(app, backend=backend, backend_options=options, background="detach")
+"""
+
+FORK = """
+import os, warnings
+
+assert client.get("/").text == "answer"
+warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forking with threads
+child = os.fork()
+if not child:
+    if True:
+        {in_child}
+    sys.exit(3)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 3, status
+print(client.get("/").text)
+"""
+
+WAYS_TO_END = {
+    "idle": """
+        print(client.get("/").text)
+    """,
+    "never used": """
+        print("answer")
+    """,
+    "with a task of the app left": """
+        print(client.get("/left").text)
+        assert started.wait(10)
+    """,
+    "with a request in flight in a daemon thread": """
+        def get():
+            try:
+                client.get("/left", extensions={"asgi": {"background": "wait"}})
+            except RuntimeError as error:
+                assert "the event loop of this client has ended" in str(error)
+
+        threading.Thread(target=get, daemon=True).start()
+        assert started.wait(10)
+        print("answer")
+    """,
+    "forked, with clients in parent and child": FORK.format(
+        in_child="""
+            assert client.get("/").text == "answer"
+            assert TestClient(app, backend=backend, backend_options=options).get("/").text == "answer"
+        """
+    ),
+    "forked, with clients in the parent only": FORK.format(in_child="pass"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_END)
+@pytest.mark.parametrize("arguments", [("asyncio",), ("asyncio", "uvloop"), ("trio",)], ids=" ".join)
+def test_the_loops_end_with_the_process_without_a_warning(way: str, arguments: tuple[str, ...]) -> None:
+    source = textwrap.dedent(IN_A_PROCESS) + textwrap.dedent(WAYS_TO_END[way])
+    assert run_program(source, *arguments).split() == ["answer"]

@@ -1,0 +1,203 @@
+"""The blocking face cannot drift from the awaited one: what both offer, and how it is called, is compared."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import Any
+
+import httpx
+import pytest
+
+from asgi_testkit import ASGITransport, AsyncClient, BlockingExchange, HTTPExchange, TestClient
+
+#: What one face has and the other has not, with the reason.
+ONLY_BLOCKING_OPTIONS = {
+    "backend": "the awaited client runs in the test's own loop",
+    "backend_options": "the same",
+    "follow_redirects": "Starlette's default is True; the awaited client passes httpx's own on",
+}
+ONLY_BLOCKING_NAMES = {
+    "portal": "the awaited client needs no way into its loop",
+    "send": "one trip into the loop for a whole call: there is none to save where all is awaited",
+    "__test__": "pytest would take TestClient for a class of tests",
+}
+
+ONLY_AWAITED_NAMES = {
+    "build_request": "sees to it that an asynchronous generator is closed; others are closed by the garbage collector",
+}
+
+#: Names of the protocol of context managers, and the like, on both sides.
+TWINS = {"__aenter__": "__enter__", "__aexit__": "__exit__", "aclose": "close"}
+
+#: Where Starlette's signature says otherwise, in order: these may be given by position.
+STARLETTE = {
+    "app": inspect.Parameter.empty,
+    "base_url": "http://testserver",
+    "raise_server_exceptions": True,
+    "root_path": "",
+    "backend": "asyncio",
+    "backend_options": None,
+    "cookies": None,
+    "headers": None,
+    "follow_redirects": True,
+    "client": ("testclient", 50000),
+}
+
+
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+    found = dict(inspect.signature(function).parameters)
+    found.pop("self", None)
+    return found
+
+
+def own_names(kind: type) -> set[str]:
+    """Return what a class itself defines for its users."""
+    private = {name for name in vars(kind) if name.startswith("_")}
+    return (set(vars(kind)) - private) | (private & {*TWINS, *TWINS.values(), "__init__", "__del__", "__test__"})
+
+
+def call(function: Any) -> dict[str, tuple[Any, Any, Any]]:
+    """Return how a function is called: kinds, defaults and types of its parameters."""
+    return {name: (each.kind, each.default, each.annotation) for name, each in parameters(function).items()}
+
+
+# The clients
+
+
+def test_the_clients_take_the_same_options_with_the_same_defaults() -> None:
+    awaited, blocking = parameters(AsyncClient), parameters(TestClient)
+    assert blocking.keys() - awaited.keys() == ONLY_BLOCKING_OPTIONS.keys()
+    assert awaited.keys() <= blocking.keys()
+    for name, parameter in awaited.items():
+        assert blocking[name].default == parameter.default, name
+        assert blocking[name].annotation == parameter.annotation, name
+
+
+def test_the_awaited_client_takes_only_the_app_by_position() -> None:
+    first, *others, rest = parameters(AsyncClient).values()
+    assert (first.name, first.kind) == ("app", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    assert {each.kind for each in others} == {inspect.Parameter.KEYWORD_ONLY}
+    assert (rest.name, rest.kind) == ("httpx_options", inspect.Parameter.VAR_KEYWORD)
+
+
+def test_the_blocking_client_takes_by_position_what_starlette_s_takes() -> None:
+    by_position = [
+        each for each in parameters(TestClient).values() if each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    assert {each.name: each.default for each in by_position} == STARLETTE
+    assert [each.name for each in by_position] == list(STARLETTE)
+
+
+def test_starlette_s_own_signature_is_the_one_that_is_followed() -> None:
+    with warnings.catch_warnings(action="ignore"):  # it would rather have httpx2
+        from starlette.testclient import TestClient as StarlettesClient
+    theirs = {name: each.default for name, each in parameters(StarlettesClient).items()}
+    assert theirs == STARLETTE
+    assert list(theirs) == list(STARLETTE)
+
+
+@pytest.mark.parametrize("kind", [AsyncClient, TestClient])
+def test_a_client_takes_what_the_transport_takes(kind: Any) -> None:
+    of_the_transport = parameters(ASGITransport)
+    of_the_transport["raise_server_exceptions"] = of_the_transport.pop("raise_app_exceptions")
+    of_the_transport.pop("client")  # the transport's is httpx's, the client's Starlette's
+    of_the_client = parameters(kind)
+    assert of_the_transport.keys() <= of_the_client.keys()
+    for name, parameter in of_the_transport.items():
+        assert of_the_client[name].default == parameter.default, name
+        assert of_the_client[name].annotation == parameter.annotation, name
+
+
+def test_the_transport_takes_by_position_what_httpx_s_takes() -> None:
+    ours = [each for each in parameters(ASGITransport).values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+    theirs = parameters(httpx.ASGITransport).values()
+    assert [(each.name, each.default) for each in ours] == [(each.name, each.default) for each in theirs]
+
+
+def test_the_clients_have_the_same_methods() -> None:
+    awaited = {TWINS.get(name, name) for name in own_names(AsyncClient)}
+    blocking = own_names(TestClient)
+    assert blocking - awaited == ONLY_BLOCKING_NAMES.keys()
+    assert awaited - blocking == ONLY_AWAITED_NAMES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(own_names(AsyncClient) - {"__init__", "app", *ONLY_AWAITED_NAMES}))
+def test_a_method_of_the_clients_is_called_alike(name: str) -> None:
+    awaited, blocking = getattr(AsyncClient, name), getattr(TestClient, TWINS.get(name, name))
+    assert call(awaited) == call(blocking)
+    assert inspect.iscoroutinefunction(awaited) == (name != "__del__")
+    assert not inspect.iscoroutinefunction(blocking)
+
+
+@pytest.mark.parametrize("kind", [AsyncClient, TestClient])
+def test_every_option_of_a_client_is_documented(kind: Any) -> None:
+    text = inspect.getdoc(kind.__init__) or ""
+    assert [name for name in parameters(kind) if f"\n    {name}: " not in text] == []
+
+
+@pytest.mark.parametrize("kind", [AsyncClient, TestClient])
+def test_what_httpx_s_client_takes_is_still_taken(kind: Any) -> None:
+    """``transport`` and ``app`` apart, every option of httpx's is ours or is passed on."""
+    base = httpx.AsyncClient if kind is AsyncClient else httpx.Client
+    theirs = parameters(base).keys() - {"transport"}
+    kind(lambda scope, receive, send: None, **dict.fromkeys(theirs - DEMANDING))
+
+
+#: Options that do not take None for "as usual".
+DEMANDING = {"base_url", "default_encoding", "limits", "max_redirects", "trust_env"}
+
+
+# The exchanges
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in vars(kind) if not name.startswith("_")}
+
+
+#: What the class docstring of HTTPExchange calls public; the rest of it is the transport's.
+FOR_TESTS = {"scope", "done", "app_exception", "wait"}
+
+
+def test_the_blocking_exchange_offers_what_the_other_has_for_tests() -> None:
+    assert public(BlockingExchange) == FOR_TESTS
+    assert FOR_TESTS - {"scope"} <= public(HTTPExchange)  # scope is an attribute
+    assert "scope" in inspect.signature(HTTPExchange).parameters
+
+
+def test_waiting_for_the_end_is_called_alike() -> None:
+    assert call(HTTPExchange.wait) == call(BlockingExchange.wait)
+    assert inspect.iscoroutinefunction(HTTPExchange.wait)
+    assert not inspect.iscoroutinefunction(BlockingExchange.wait)
+
+
+@pytest.mark.parametrize("kind", [HTTPExchange, BlockingExchange])
+@pytest.mark.parametrize("name", ["done", "app_exception"])
+def test_what_is_read_is_a_property_of_the_same_type(kind: type, name: str) -> None:
+    assert isinstance(vars(kind)[name], property)
+    getters = [vars(each)[name].fget for each in (HTTPExchange, BlockingExchange)]
+    assert getters[0].__annotations__ == getters[1].__annotations__
+
+
+# Docstrings
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        (kind, name)
+        for kind in (AsyncClient, TestClient, BlockingExchange, HTTPExchange)
+        for name in sorted(
+            own_names(kind) - {"__del__", "__test__", *(["__init__"] if "Exchange" in str(kind) else [])}
+        )
+    ],
+)
+def test_everything_public_says_what_it_is(kind: type, name: str) -> None:
+    documented = vars(kind)[name]
+    assert (documented.__doc__ or "").strip(), f"{kind.__name__}.{name} has no docstring of its own"
+
+
+@pytest.mark.parametrize("name", ["done", "app_exception", "wait"])
+def test_the_exchanges_say_the_same(name: str) -> None:
+    awaited, blocking = (inspect.getdoc(vars(kind)[name]) or "" for kind in (HTTPExchange, BlockingExchange))
+    assert awaited.replace(", and when the wait is cancelled", "") == blocking

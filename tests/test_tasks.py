@@ -1,0 +1,943 @@
+"""Tasks of their own: how they start, what they keep, how they are seen to their end, and where they stand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trio
+
+from asgi_testkit import ApplicationStuckError, WrongEventLoopError, _tasks
+from asgi_testkit._tasks import HomeLoop, IndependentTask, Wakeup, current_loop, one_round, soon_threadsafe
+
+from .backends import BACKENDS, Backend
+from .programs import run_program
+
+pytestmark = pytest.mark.anyio
+
+LONG = 1000.0  # seconds that nobody will wait
+
+variable = contextvars.ContextVar("variable", default="nobody's")
+
+
+def on_asyncio() -> bool:
+    return isinstance(current_loop(), asyncio.AbstractEventLoop)
+
+
+@contextmanager
+def soon() -> Iterator[None]:
+    with anyio.fail_after(10):
+        yield
+
+
+def start(function: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> IndependentTask[Any]:
+    return IndependentTask(functools.partial(function, *args), name="the app", **options)
+
+
+class Sleeper:
+    """An app that sleeps until it is woken, and notes what becomes of it."""
+
+    def __init__(self) -> None:
+        self.event = anyio.Event()
+        self.story: list[str] = []
+
+    async def __call__(self) -> str:
+        self.story.append("started")
+        try:
+            await self.event.wait()
+        except anyio.get_cancelled_exc_class():
+            self.story.append("cancelled")
+            raise
+        self.story.append("woken")
+        return "slept"
+
+    def wake(self) -> None:
+        self.event.set()
+
+
+class Stubborn:
+    """An app that swallows its cancellation until it is let go."""
+
+    def __init__(self) -> None:
+        self.free = anyio.Event()
+        self.cancelled: list[bool] = []
+
+    async def __call__(self) -> None:
+        while not self.free.is_set():
+            try:
+                with anyio.CancelScope(shield=True):  # asyncio's task.cancel() passes through it
+                    await self.free.wait()  # stubborn
+            except anyio.get_cancelled_exc_class():
+                self.cancelled.append(True)
+
+
+# Waking up
+
+
+async def test_firing_wakes_everyone_who_waits() -> None:
+    wakeup = Wakeup()
+    waiting = [start(wakeup.wait) for _ in range(3)]
+    await anyio.wait_all_tasks_blocked()
+    assert not any(task.done for task in waiting)
+    wakeup.fire()
+    for task in waiting:
+        assert await task.wait(10)
+
+
+async def test_a_wakeup_remembers_nothing() -> None:
+    wakeup = Wakeup()
+    wakeup.fire()
+    task = start(wakeup.wait)
+    await anyio.wait_all_tasks_blocked()
+    assert not task.done
+    wakeup.fire()
+    assert await task.wait(10)
+
+
+async def test_cancelling_one_who_waits_for_a_wakeup_changes_nothing_for_the_others() -> None:
+    wakeup = Wakeup()
+    one, other = start(wakeup.wait), start(wakeup.wait)
+    await anyio.wait_all_tasks_blocked()
+    one.cancel()
+    assert await one.wait(10)
+    assert not other.done
+    wakeup.fire()
+    assert await other.wait(10)
+
+
+async def test_a_wait_for_a_wakeup_tells_whether_it_came() -> None:
+    wakeup = Wakeup()
+    task = start(wakeup.wait, 10)
+    await anyio.wait_all_tasks_blocked()
+    wakeup.fire()
+    assert await task.wait(10)
+    assert task.result is True
+    assert await wakeup.wait(0.01) is False
+
+
+async def test_a_wakeup_that_nobody_waits_for_any_more_wakes_nobody() -> None:
+    wakeup = Wakeup()
+    task = start(wakeup.wait)
+    await anyio.wait_all_tasks_blocked()
+    task.cancel()
+    wakeup.fire()
+    assert await task.wait(10)
+    wakeup.fire()
+    assert task.exception is None
+
+
+async def test_a_wakeup_counts() -> None:
+    wakeup = Wakeup()
+    wakeup.fire()
+    wakeup.fire()
+    assert wakeup.count == 2
+
+
+async def test_one_round_lets_the_loop_go_round_once_on_asyncio_and_does_nothing_on_trio() -> None:
+    passed: list[str] = []
+    soon_threadsafe()(lambda: passed.append("round"))
+    await one_round()
+    assert passed == (["round"] if on_asyncio() else [])
+    await anyio.wait_all_tasks_blocked()
+    assert passed == ["round"]
+
+
+# Start
+
+
+async def test_the_result_is_kept() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    assert not task.done
+    sleeper.wake()
+    with soon():
+        assert await task.wait(None)
+    assert (task.done, task.result, task.exception) == (True, "slept", None)
+
+
+async def test_it_starts_at_once_on_asyncio_and_python_3_12() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    at_once = on_asyncio() and sys.version_info >= (3, 12)
+    assert sleeper.story == (["started"] if at_once else [])
+    sleeper.wake()
+    assert await task.wait(10)
+    assert sleeper.story == ["started", "woken"]
+
+
+async def test_an_app_that_never_suspends_is_done_at_once_on_asyncio_and_python_3_12() -> None:
+    async def app() -> str:
+        return "answer"
+
+    task = start(app)
+    assert task.done is (on_asyncio() and sys.version_info >= (3, 12))
+    assert await task.wait(10)
+    assert task.result == "answer"
+
+
+async def test_the_context_is_a_copy() -> None:
+    async def app() -> str:
+        seen = variable.get()
+        variable.set("the app's")
+        await anyio.lowlevel.checkpoint()
+        return f"{seen}, then {variable.get()}"
+
+    variable.set("the test's")
+    task = start(app)
+    variable.set("the test's later")
+    assert await task.wait(10)
+    assert task.result == "the test's, then the app's"
+    assert variable.get() == "the test's later"
+
+
+async def test_another_context_can_be_given() -> None:
+    async def app() -> str:
+        return variable.get()
+
+    context = contextvars.Context()
+    context.run(variable.set, "given")
+    variable.set("the test's")
+    task = start(app, context=context)
+    assert await task.wait(10)
+    assert task.result == "given"
+
+
+async def test_its_name_is_the_native_task_s() -> None:
+    async def app() -> str | None:
+        return anyio.get_current_task().name
+
+    task = start(app)
+    assert await task.wait(10)
+    assert task.result == "the app"
+
+
+async def test_its_end_is_told_once_when_everything_is_known() -> None:
+    ends: list[tuple[bool, str]] = []
+    sleeper = Sleeper()
+
+    def note() -> None:
+        ends.append((task.done, task.result))
+
+    task = start(sleeper, on_done=note)
+    sleeper.wake()
+    assert await task.wait(10)
+    task.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert ends == [(True, "slept")]
+
+
+async def test_it_belongs_to_no_task_group_and_to_no_cancel_scope_of_the_caller() -> None:
+    sleeper = Sleeper()
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            task = start(sleeper)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+        scope.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert not task.done
+    sleeper.wake()
+    assert await task.wait(10)
+    assert task.result == "slept"
+
+
+async def test_a_task_that_nobody_refers_to_is_not_collected() -> None:
+    ended: list[str] = []
+    events: list[weakref.ref[anyio.Event]] = []
+
+    async def app() -> None:
+        event = anyio.Event()
+        events.append(weakref.ref(event))
+        await event.wait()
+        ended.append("here")
+
+    start(app)
+    await anyio.wait_all_tasks_blocked()
+    gc.collect()
+    event = events[0]()
+    assert event is not None
+    event.set()
+    await anyio.wait_all_tasks_blocked()
+    assert ended == ["here"]
+
+
+async def test_nothing_is_left_of_an_ended_task_for_the_garbage_collector() -> None:
+    class Owner:
+        async def app(self) -> None:
+            await anyio.lowlevel.checkpoint()
+
+        def note(self) -> None:
+            pass
+
+    owner = Owner()
+    task = start(owner.app, on_done=owner.note)
+    assert await task.wait(10)
+    gone = weakref.ref(owner)
+    gc.disable()
+    try:
+        del owner
+        await anyio.wait_all_tasks_blocked()  # the loop itself lets go a round later
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+# What it raises
+
+RAISED = [
+    ValueError("the app's"),
+    ExceptionGroup("the app's", [ValueError("inner")]),
+    asyncio.CancelledError("the app's"),
+    KeyboardInterrupt("the app's"),
+    SystemExit("the app's"),
+]
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("suspends", [True, False])
+async def test_whatever_it_raises_is_kept_as_itself_and_the_loop_survives(error: BaseException, suspends: bool) -> None:
+    async def app() -> None:
+        if suspends:
+            await anyio.lowlevel.checkpoint()
+        raise error
+
+    task = start(app)
+    assert await task.wait(10)
+    assert task.exception is error
+    assert not hasattr(task, "result")
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_what_an_app_raises_because_it_was_cancelled_counts() -> None:
+    error = ValueError("while cleaning up")
+
+    async def app() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise error
+
+    task = start(app)
+    await anyio.wait_all_tasks_blocked()
+    task.cancel()
+    assert await task.wait(10)
+    assert task.exception is error
+
+
+# Cancelling
+
+
+async def test_a_task_can_be_cancelled_before_it_starts() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    task.cancel()
+    assert await task.wait(10)
+    assert task.exception is None
+    assert sleeper.story in (["started", "cancelled"], [])
+
+
+async def test_a_task_can_be_cancelled_while_it_is_suspended() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    await anyio.wait_all_tasks_blocked()
+    task.cancel()
+    assert await task.wait(10)
+    assert (sleeper.story, task.exception) == (["started", "cancelled"], None)
+
+
+async def test_a_task_can_be_cancelled_in_its_own_first_step() -> None:
+    class Early(IndependentTask[None]):
+        def __init__(self) -> None:
+            super().__init__(self.app, name="the app")
+
+        async def app(self) -> None:
+            self.cancel()
+            await anyio.sleep_forever()
+
+    task = Early()
+    assert await task.wait(10)
+    assert task.exception is None
+
+
+async def test_cancelling_a_task_that_has_ended_changes_nothing() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    sleeper.wake()
+    assert await task.wait(10)
+    task.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert (task.result, task.exception) == ("slept", None)
+
+
+async def test_an_app_may_end_its_cancellation_with_a_result() -> None:
+    async def app() -> str:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            pass
+        return "cleaned up"
+
+    task = start(app)
+    await anyio.wait_all_tasks_blocked()
+    task.cancel()
+    assert await task.wait(10)
+    assert (task.result, task.exception) == ("cleaned up", None)
+
+
+# Waiting
+
+
+async def test_a_wait_that_times_out_loses_nothing() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    assert not await task.wait(0.01)
+    sleeper.wake()
+    assert await task.wait(10)
+    assert task.result == "slept"
+
+
+async def test_a_cancelled_wait_loses_nothing() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    async with anyio.create_task_group() as group:
+        group.start_soon(task.wait, None)
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    assert not task.done
+    sleeper.wake()
+    assert await task.wait(10)
+    assert sleeper.story == ["started", "woken"]
+
+
+async def test_waiting_for_a_task_that_has_ended_takes_no_time() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    sleeper.wake()
+    assert await task.wait(10)
+    assert await task.wait(0)
+
+
+# Seeing to the end
+
+
+async def test_a_task_that_has_ended_needs_no_seeing_to_its_end() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    sleeper.wake()
+    assert await task.wait(10)
+    await task.end(grace=0)
+    assert sleeper.story == ["started", "woken"]
+
+
+async def test_a_task_that_has_noticed_has_its_grace_to_end_by_itself() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    async with anyio.create_task_group() as group:
+        with soon():
+            group.start_soon(functools.partial(task.end, grace=LONG, noticed=lambda: True))
+            await anyio.wait_all_tasks_blocked()
+            assert not task.done
+            sleeper.wake()
+    assert sleeper.story == ["started", "woken"]
+
+
+async def test_a_task_has_a_few_rounds_of_the_loop_to_notice() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    looks: list[bool] = []
+
+    def noticed() -> bool:
+        looks.append(len(looks) == _tasks.ROUNDS_TO_NOTICE - 1)
+        if looks[-1]:
+            sleeper.wake()
+        return looks[-1]
+
+    with soon():
+        await task.end(grace=LONG, noticed=noticed)
+    assert looks == [False] * (_tasks.ROUNDS_TO_NOTICE - 1) + [True]
+    assert sleeper.story == ["started", "woken"]
+
+
+async def test_a_task_that_does_not_notice_has_no_grace() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    with soon():
+        await task.end(grace=LONG)
+    assert (task.done, sleeper.story) == (True, ["started", "cancelled"])
+
+
+async def test_a_task_that_overstays_its_grace_is_cancelled() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    with soon():
+        await task.end(grace=0.01, noticed=lambda: True)
+    assert (task.done, sleeper.story) == (True, ["started", "cancelled"])
+
+
+async def test_a_task_that_ends_in_the_rounds_to_notice_is_left_alone() -> None:
+    async def app() -> str:
+        await anyio.lowlevel.checkpoint()
+        return "ended"
+
+    task = start(app)
+    with soon():
+        await task.end(grace=LONG)
+    assert (task.result, task.exception) == ("ended", None)
+
+
+async def test_the_end_comes_before_the_cancellation_of_a_cancel_scope() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        with soon():
+            await task.end(grace=LONG)
+        assert task.done
+        await anyio.lowlevel.checkpoint()
+        pytest.fail("the cancellation was lost")  # pragma: no cover
+    assert scope.cancelled_caught
+
+
+async def test_the_grace_is_kept_when_the_caller_s_cancel_scope_is_cancelled() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    async with anyio.create_task_group() as group:
+        group.start_soon(functools.partial(task.end, grace=LONG, noticed=lambda: True))
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True), soon():
+            await anyio.wait_all_tasks_blocked()
+            assert not task.done
+            sleeper.wake()
+            assert await task.wait(None)
+    assert sleeper.story == ["started", "woken"]
+
+
+def on_asyncio_loops(test: Callable[[], Awaitable[None]]) -> Any:
+    """Make an asynchronous test of what only asyncio has."""
+    asyncio_loops = [backend for backend in BACKENDS if backend.name == "asyncio"]
+
+    @pytest.mark.parametrize("backend", asyncio_loops, ids=lambda backend: backend.id)
+    def run(backend: Backend) -> None:
+        anyio.run(test, backend=backend.name, backend_options=backend.options)
+
+    return run
+
+
+@on_asyncio_loops
+async def test_asyncio_s_cancel_ends_the_grace_and_is_raised_after_the_end() -> None:
+    sleeper = Sleeper()
+    task = start(sleeper)
+    ending = asyncio.create_task(task.end(grace=LONG, noticed=lambda: True))
+    await anyio.wait_all_tasks_blocked()
+    assert not task.done
+    ending.cancel("the test's")
+    with soon(), pytest.raises(asyncio.CancelledError, match="the test's"):
+        await ending
+    assert (task.done, sleeper.story) == (True, ["started", "cancelled"])
+
+
+@on_asyncio_loops
+async def test_asyncio_s_cancel_does_not_cut_the_end_short_however_often_it_comes() -> None:
+    stubborn = Stubborn()
+    task = start(stubborn)
+    ending = asyncio.create_task(task.end(grace=LONG, noticed=lambda: True))
+    for _ in range(3):
+        await anyio.wait_all_tasks_blocked()
+        ending.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert stubborn.cancelled
+    assert not ending.done()
+    stubborn.free.set()
+    with soon(), pytest.raises(asyncio.CancelledError):
+        await ending
+    assert task.done
+
+
+# Apps that cannot be cancelled
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tasks, "CANCEL_TIMEOUT", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_app_that_ignores_its_cancellation_is_an_error_that_says_so_and_where_it_is() -> None:
+    stubborn = Stubborn()
+    task = start(stubborn)
+    await anyio.wait_all_tasks_blocked()
+    with soon(), pytest.raises(ApplicationStuckError) as caught:
+        await task.end(grace=0)
+    stubborn.free.set()
+    first, *_, last = str(caught.value).splitlines()
+    assert first == ("the application was cancelled, and 0.05 seconds later it has not ended; it is suspended at:")
+    assert last == f'  File "{__file__}", line {line_of("# stubborn")}, in Stubborn.__call__'
+    with soon():
+        assert await task.wait(None)
+    assert task.exception is None
+
+
+STUCK = """
+    import sys, anyio
+    from asgi_testkit import ApplicationStuckError, _tasks
+
+    _tasks.CANCEL_TIMEOUT = 0.05
+
+    async def ignores_cancellation():
+        while True:
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                pass
+
+    async def ignores_everything():
+        while True:
+            try:
+                await anyio.sleep_forever()
+            except BaseException:
+                pass
+
+    async def main():
+        task = _tasks.IndependentTask(globals()[sys.argv[1]], name="stuck")
+        await anyio.wait_all_tasks_blocked()
+        try:
+            await task.end(grace=0)
+        except ApplicationStuckError:
+            print("stuck")
+
+    anyio.run(main, backend=sys.argv[2], backend_options={"use_uvloop": True} if sys.argv[3:] else {})
+    print("ended")
+"""
+
+
+# trio.run() waits for all tasks, and offers no way to forget one: there such an app keeps it from ending.
+@pytest.mark.parametrize("app", ["ignores_cancellation", "ignores_everything"])
+@pytest.mark.parametrize("backend", [("asyncio",), ("asyncio", "uvloop")], ids=" ".join)
+def test_an_app_that_is_stuck_does_not_keep_asyncio_s_loop_from_ending(app: str, backend: tuple[str, ...]) -> None:
+    # Python itself complains of a coroutine that ignores GeneratorExit.
+    output = run_program(STUCK, app, *backend, may_complain=app == "ignores_everything")
+    assert output.split() == ["stuck", "ended"]
+
+
+# Where it is
+
+
+def line_of(mark: str) -> int:
+    """Return the number of the line in this file that ends with `mark`."""
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    [number] = [number for number, line in enumerate(lines, start=1) if line.endswith(f"  {mark}")]
+    return number
+
+
+async def leaf() -> None:
+    await anyio.sleep_forever()  # leaf
+
+
+async def nested() -> None:
+    await leaf()
+
+
+async def generator() -> AsyncIterator[int]:
+    await leaf()
+    yield 1  # pragma: no cover - never reached
+
+
+async def iterates() -> None:
+    async for _ in generator():
+        pytest.fail("the generator went on")  # pragma: no cover
+
+
+async def takes_next() -> None:
+    await anext(generator())
+
+
+async def takes_next_or_default() -> None:
+    await anext(generator(), None)
+
+
+async def clean_up() -> AsyncIterator[int]:
+    try:
+        yield 1
+    finally:
+        await leaf()
+
+
+async def closes() -> None:
+    chunks = clean_up()
+    await anext(chunks)
+    await chunks.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+@asynccontextmanager
+async def manager() -> AsyncIterator[None]:
+    await leaf()
+    yield  # pragma: no cover - never reached
+
+
+async def enters() -> None:
+    async with manager():
+        pytest.fail("the manager went on")  # pragma: no cover
+
+
+class AwaitGenerator:
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from leaf().__await__()
+
+
+class AwaitWrapper:
+    def __await__(self) -> Generator[Any, Any, None]:
+        return leaf().__await__()
+
+
+async def awaits(awaitable: Callable[[], Awaitable[None]]) -> None:
+    await awaitable()
+
+
+def frames_of(task: IndependentTask[Any]) -> list[str]:
+    """Return the functions that `where` names."""
+    heading, *lines = task.where().splitlines()
+    assert heading == "suspended at:"
+    return [line.rpartition(", in ")[2] for line in lines]
+
+
+@pytest.mark.parametrize(
+    "app, functions",
+    [
+        (leaf, ["leaf"]),
+        (nested, ["nested", "leaf"]),
+        (iterates, ["iterates", "generator", "leaf"]),
+        (takes_next, ["takes_next", "generator", "leaf"]),
+        (takes_next_or_default, ["takes_next_or_default", "generator", "leaf"]),
+        (closes, ["closes", "clean_up", "leaf"]),
+        (enters, ["enters", "_AsyncGeneratorContextManager.__aenter__", "manager", "leaf"]),
+        (functools.partial(awaits, AwaitGenerator), ["awaits", "AwaitGenerator.__await__", "leaf"]),
+        (functools.partial(awaits, AwaitWrapper), ["awaits", "leaf"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_where_shows_the_innermost_frames_of_the_app(
+    app: Callable[[], Awaitable[None]], functions: list[str]
+) -> None:
+    task = start(app)
+    await anyio.wait_all_tasks_blocked()
+    assert frames_of(task) == functions
+    assert task.where().splitlines()[-1] == f'  File "{__file__}", line {line_of("# leaf")}, in leaf'
+    await task.end(grace=0)
+
+
+@on_asyncio_loops
+async def test_where_follows_the_tasks_that_the_app_waits_for() -> None:
+    async def app() -> None:
+        await asyncio.create_task(nested())
+
+    task = start(app)
+    await anyio.wait_all_tasks_blocked()
+    assert [name.rpartition(".")[2] for name in frames_of(task)] == ["app", "nested", "leaf"]
+    await task.end(grace=0)
+
+
+async def test_where_shows_a_few_frames_only() -> None:
+    async def deep(depth: int) -> None:
+        await (deep(depth - 1) if depth else leaf())
+
+    task = start(deep, 20)
+    await anyio.wait_all_tasks_blocked()
+    functions = frames_of(task)
+    assert len(functions) == _tasks.FRAMES_SHOWN
+    assert functions[-1] == "leaf"
+    await task.end(grace=0)
+
+
+async def test_where_shows_the_frames_of_the_event_loop_s_library_when_there_are_no_others() -> None:
+    task = start(anyio.sleep_forever)
+    await anyio.wait_all_tasks_blocked()
+    assert [name for name in frames_of(task) if name.rpartition(".")[2].startswith("sleep")]
+    await task.end(grace=0)
+
+
+async def test_where_shows_a_library_s_frames_that_the_app_is_called_from() -> None:
+    async def app() -> None:
+        async with anyio.create_task_group():
+            await leaf()
+
+    async def runs_app() -> None:
+        await anyio.to_thread.run_sync(finish.wait)
+
+    finish = threading.Event()
+    waiting = start(runs_app)
+    task = start(app)
+    await anyio.wait_all_tasks_blocked()
+    assert [name.rpartition(".")[2] for name in frames_of(waiting)] == ["runs_app"]
+    assert [name.rpartition(".")[2] for name in frames_of(task)] == ["app", "leaf"]
+    finish.set()
+    await task.end(grace=0)
+    assert await waiting.wait(10)
+
+
+async def test_a_task_that_runs_or_has_ended_is_not_suspended_anywhere() -> None:
+    async def app() -> str:
+        await anyio.lowlevel.checkpoint()
+        return task.where()
+
+    task = start(app)
+    assert await task.wait(10)
+    assert task.result == "not suspended anywhere"
+    assert task.where() == "not suspended anywhere"
+
+
+async def test_a_task_that_has_not_started_is_not_suspended_anywhere() -> None:
+    task = start(nested)
+    started = on_asyncio() and sys.version_info >= (3, 12)
+    assert task.where().partition("\n")[0] == ("suspended at:" if started else "not suspended anywhere")
+    await task.end(grace=0)
+
+
+def test_an_awaitable_that_leads_back_to_its_awaiter_does_not_lead_round_in_circles() -> None:
+    class Circle:
+        __slots__ = ("awaiter",)
+        awaiter: Any
+
+        def __await__(self) -> Circle:
+            return self
+
+        def __next__(self) -> None:
+            pass
+
+    async def wait_for(circle: Circle) -> None:
+        await circle  # type: ignore[misc]  # Python asks for no more than this
+
+    circle = Circle()
+    circle.awaiter = coroutine = wait_for(circle)
+    coroutine.send(None)
+    assert [frame.f_code.co_name for frame in _tasks._frames(coroutine)] == ["wait_for"]
+    coroutine.close()
+
+
+# Which loop runs
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.id)
+def test_the_running_loop_is_what_identifies_it(backend: Backend) -> None:
+    async def loops() -> tuple[Any, Any]:
+        native = asyncio.get_running_loop() if backend.name == "asyncio" else trio.lowlevel.current_trio_token()
+        return current_loop(), native
+
+    ours, native = anyio.run(loops, backend=backend.name, backend_options=backend.options)
+    assert ours is native
+
+
+def test_without_a_running_loop_there_is_none() -> None:
+    with pytest.raises(RuntimeError):
+        current_loop()
+
+
+@pytest.mark.parametrize("trio_is_there", [True, False])
+def test_a_callback_of_an_asyncio_loop_runs_in_that_loop(trio_is_there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    loop = asyncio.new_event_loop()
+    loop.call_soon(lambda: found.append(current_loop()))
+    loop.call_soon(loop.stop)
+    if not trio_is_there:
+        monkeypatch.delitem(sys.modules, "trio")
+    loop.run_forever()
+    loop.close()
+    assert found == [loop]
+
+
+def test_trio_needs_no_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> bool:
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, "asyncio")
+            return current_loop() is trio.lowlevel.current_trio_token()
+
+    assert trio.run(main)
+
+
+def test_a_trio_loop_that_is_asyncio_s_guest_is_told_apart_from_it() -> None:
+    async def answer(sleep: Callable[[float], Awaitable[None]]) -> str:
+        await sleep(0)
+        return "answer"
+
+    async def guest() -> tuple[Any, str]:
+        task = start(answer, trio.sleep)
+        assert await task.wait(10)
+        assert current_loop() is trio.lowlevel.current_trio_token()
+        return current_loop(), task.result
+
+    async def host() -> None:
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            guest,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=lambda outcome: ended.set_result(outcome.unwrap()),
+        )
+        task = start(answer, asyncio.sleep)
+        assert current_loop() is loop
+        guest_loop, guest_answer = await asyncio.wait_for(ended, 10)
+        assert (guest_answer, task.result) == ("answer", "answer")
+        assert guest_loop is not loop
+
+    asyncio.run(host())
+
+
+# From other threads
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.id)
+def test_another_thread_can_call_into_the_loop_until_it_ends(backend: Backend) -> None:
+    async def main() -> Callable[[Callable[[], object]], object]:
+        call_soon = soon_threadsafe()
+        called = anyio.Event()
+        threads: list[threading.Thread] = []
+
+        def note() -> None:
+            threads.append(threading.current_thread())
+            called.set()
+
+        await anyio.to_thread.run_sync(call_soon, note)
+        with soon():
+            await called.wait()
+        assert threads == [threading.current_thread()]
+        return call_soon
+
+    call_soon = anyio.run(main, backend=backend.name, backend_options=backend.options)
+    with pytest.raises(RuntimeError):
+        call_soon(lambda: None)
+
+
+# A home
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.id)
+def test_using_something_in_another_loop_than_its_own_names_both_and_says_what_to_do(backend: Backend) -> None:
+    async def make() -> tuple[HomeLoop, Any]:
+        home = HomeLoop("AsyncClient")
+        home.check()
+        return home, current_loop()
+
+    async def check(home: HomeLoop) -> Any:
+        with pytest.raises(WrongEventLoopError) as caught:
+            home.check()
+        return str(caught.value), current_loop()
+
+    home, first = anyio.run(make, backend=backend.name, backend_options=backend.options)
+    text, second = anyio.run(check, home, backend=backend.name, backend_options=backend.options)
+    assert text.startswith("this AsyncClient was opened in the event loop ")
+    assert 'loop_scope="session"' in text
+    assert "anyio_backend" in text
+    assert text.count(type(first).__name__) >= 2
+    assert first is not second
