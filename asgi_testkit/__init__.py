@@ -1,5 +1,6 @@
 """Test an ASGI app from inside your own event loop, through the httpx API that you already know."""
 
+from ._blocking import BlockingExchange
 from ._client import AsyncClient
 from ._errors import (
     ApplicationStuckError,
@@ -11,7 +12,7 @@ from ._errors import (
 )
 from ._exchange import HTTPExchange
 from ._lifespan import LifespanManager
-from ._sync import BlockingExchange, TestClient
+from ._sync import TestClient
 from ._transport import ASGITransport
 from ._types import ASGIApp, Message, Receive, Scope, Send
 

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import contextvars
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import httpx
 
+from ._blocking import BlockingTransport, reads_whole
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, with_user_agent
-from ._errors import exception_in_flight, tell_beside
-from ._exchange import HTTPExchange
-from ._response import ResponseStream
 from ._transport import ASGITransport
-from ._types import Address, ASGIApp, Background, LifespanMode, Scope
+from ._types import Address, ASGIApp, Background, LifespanMode
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
-
-    from ._hop import ThreadHop
-    from ._loops import LoopThread
-
-T = TypeVar("T")
-
-#: Whether the request that is being sent is read to its end at once. Then one trip into the loop does it all.
-_reads_whole = contextvars.ContextVar("_reads_whole", default=False)
-
-#: A request body whose length is known and no more than this many bytes is read before the trip.
-_SMALL_BODY = 65536
 
 
 class TestClient(CookiesForAnyHost, httpx.Client):
@@ -176,11 +162,11 @@ class TestClient(CookiesForAnyHost, httpx.Client):
 
     def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
         """Send a request, as ``httpx.Client.send``. Unless it streams, one trip into the loop does it all."""
-        token = _reads_whole.set(not stream)
+        token = reads_whole.set(not stream)
         try:
             return super().send(request, stream=stream, **options)
         finally:
-            _reads_whole.reset(token)
+            reads_whole.reset(token)
 
     def __enter__(self) -> Self:
         """Start an event loop for the client, and run the app's startup in it.
@@ -231,187 +217,3 @@ class TestClient(CookiesForAnyHost, httpx.Client):
         if left:
             msg = f"{type(self).__name__} was not closed; still running: {left}"
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
-
-
-class BlockingTransport(httpx.BaseTransport):
-    """Sends requests to an `ASGITransport` in another thread's event loop.
-
-    Attributes:
-        own_loop: The loop that an entered client has for itself; the others share one.
-    """
-
-    def __init__(self, transport: ASGITransport, backend: str, backend_options: Mapping[str, Any]) -> None:
-        self.own_loop: LoopThread | None = None
-        self._transport = transport
-        self._configuration = (backend, backend_options)
-
-    def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
-        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again."""
-        from ._loops import LoopThread
-
-        self.own_loop = LoopThread(*self._configuration, first)
-
-    def stop_own_loop(self, last: Callable[[], Awaitable[None]]) -> None:
-        """Run `last` in the loop, and end it."""
-        assert self.own_loop is not None
-        loop, self.own_loop = self.own_loop, None
-        loop.stop_after(last)
-
-    @property
-    def hop(self) -> ThreadHop:
-        """The way into the loop."""
-        if self.own_loop is not None:
-            return self.own_loop.hop
-        from ._loops import shared_loops
-
-        return shared_loops.get(*self._configuration).hop
-
-    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
-        """Run an async function in the loop: see `ThreadHop.call`."""
-        return self.hop.call(function, name=name)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
-        hop = self.hop
-        sent = _as_async(request)
-        name = f"{request.method} {request.url}"
-        if not _reads_whole.get():
-            response = hop.call(lambda: self._transport.handle_async_request(sent), name=name)
-            if isinstance(response.stream, ResponseStream):
-                response.stream = BlockingStream(response.extensions["asgi"], hop)
-        else:
-            response, body = hop.call(lambda: self._whole(sent), name=name)
-            response.stream = body
-        response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
-        return response
-
-    async def _whole(self, request: httpx.Request) -> tuple[httpx.Response, httpx.SyncByteStream]:
-        response = await self._transport.handle_async_request(request)
-        body = WholeBody()
-        if isinstance(response.stream, ResponseStream):
-            await body.read(response.extensions["asgi"])
-        else:
-            body.chunks.append(await response.aread())
-        return response, body
-
-    def close(self) -> None:
-        """See the requests of a client that shares its loop to their end."""
-        if self._transport.unsettled:
-            self.call(self._transport.aclose, name="close")
-
-
-class BlockingStream(httpx.SyncByteStream):
-    """The body of a response, fetched as it is read: what is there comes in one trip."""
-
-    def __init__(self, exchange: HTTPExchange, hop: ThreadHop) -> None:
-        self._exchange = exchange
-        self._hop = hop
-
-    def __iter__(self) -> Iterator[bytes]:
-        while chunks := self._hop.call(self._next_chunks, name=self._exchange.name):
-            yield from chunks
-
-    async def _next_chunks(self) -> list[bytes]:
-        chunk = await self._exchange.next_chunk()
-        return [] if chunk is None else [chunk, *self._exchange.take()]
-
-    def close(self) -> None:
-        """Let go of the response: see `HTTPExchange.close`."""
-        reason = exception_in_flight()
-        self._hop.call(lambda: self._exchange.close(reason), name=self._exchange.name)
-
-
-class WholeBody(httpx.SyncByteStream):
-    """The body of a response that was read to its end, and the error that ended it."""
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self._error: BaseException | None = None
-
-    async def read(self, exchange: HTTPExchange) -> None:
-        """Read all of the body; an error is kept until the reader comes to it."""
-        try:
-            await exchange.gather()
-        except BaseException as error:
-            if isinstance(error, anyio.get_cancelled_exc_class()) and error is not exchange.app_exception:
-                raise  # not a failure, but the end of this trip: Ctrl-C, or the loop ends
-            self._error = error
-        self.chunks = exchange.take()
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.chunks
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-
-    def close(self) -> None:
-        """Let go of the response. An error that was not come to is not lost."""
-        error, self._error = self._error, None
-        reason = exception_in_flight()
-        if error is not None:
-            if reason is None:
-                raise error
-            tell_beside(reason, error)
-
-
-class BlockingExchange:
-    """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`."""
-
-    def __init__(self, exchange: HTTPExchange, hop: ThreadHop) -> None:
-        self._exchange = exchange
-        self._hop = hop
-
-    @property
-    def scope(self) -> Scope:
-        """The scope that the app was called with, and that it may have changed."""
-        return self._exchange.scope
-
-    @property
-    def app_exception(self) -> BaseException | None:
-        """What the app raised, as it is; None while it runs, or if it returned."""
-        return self._exchange.app_exception
-
-    @property
-    def done(self) -> bool:
-        """Whether the app has ended."""
-        return self._exchange.done
-
-    def wait(self, timeout: float | None = 5.0) -> None:
-        """Wait until the app has ended. What it raised is in `app_exception`; it is not raised here.
-
-        Args:
-            timeout: Seconds; None for no limit. The app runs on when it is over.
-
-        Raises:
-            TimeoutError: The app has not ended in time. The text shows where it is suspended.
-        """
-        self._hop.call(lambda: self._exchange.wait(timeout), name=self._exchange.name)
-
-
-def _as_async(request: httpx.Request) -> httpx.Request:
-    """Return the request with a body that the loop can read."""
-    stream = request.stream
-    if isinstance(stream, httpx.ByteStream):
-        return request
-    assert isinstance(stream, httpx.SyncByteStream)  # httpx has checked that
-    length = request.headers.get("content-length", "")
-    body: httpx.AsyncByteStream = ThreadedStream(stream)
-    if length.isdecimal() and int(length) <= _SMALL_BODY:
-        body = httpx.ByteStream(b"".join(stream))
-    return httpx.Request(
-        request.method, request.url, headers=request.headers, stream=body, extensions=request.extensions
-    )
-
-
-class ThreadedStream(httpx.AsyncByteStream):
-    """A blocking iterable of the test as a body. A worker thread waits for its chunks, so that the loop need not."""
-
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        from anyio import to_thread
-
-        chunks = iter(self._stream)
-        while (chunk := await to_thread.run_sync(next, chunks, None, abandon_on_cancel=True)) is not None:
-            yield chunk

@@ -1,24 +1,23 @@
 """Tasks of their own, on asyncio or trio.
 
-The only module that imports asyncio or trio, and it imports neither before one of them runs. All waiting is done with
-anyio.
+The only module that imports asyncio or trio, and it imports neither before one of them runs. Waiting is left to anyio,
+but for the waits that every request makes.
 """
 
 from __future__ import annotations
 
 import contextvars
-import gc
 import sys
 import types
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
 
 from ._errors import ApplicationStuckError, WrongEventLoopError
+from ._frames import where_suspended
 
 T = TypeVar("T")
 
@@ -28,16 +27,7 @@ CANCEL_TIMEOUT = 5.0
 #: How many rounds of the loop a task that was just woken has to take notice.
 ROUNDS_TO_NOTICE = 5
 
-#: How many frames of a suspended app an error shows.
-FRAMES_SHOWN = 6
-
-#: Whose frames an error leaves out at the inner end: everything that waits does so in one of these.
-_LOOP_LIBRARIES = frozenset({"anyio", "asyncio", "trio", "uvloop"})
-
 _EAGER = sys.version_info >= (3, 12)
-
-# What a suspended frame can be waiting for, the objects between two frames included.
-_WAITED_FOR = (Awaitable, AsyncGenerator, Generator)
 
 # asyncio itself holds tasks only weakly: one that nobody else refers to can vanish in the middle.
 _running: set[IndependentTask[Any]] = set()
@@ -265,44 +255,14 @@ class IndependentTask(Generic[T]):
         raise ApplicationStuckError(msg)
 
     def where(self) -> str:
-        """Say where the task is suspended, for an error message: its innermost frames, one a line.
-
-        Below the last frame that is not an event loop library's own, none is shown.
-        """
-        frames = list(_frames(self._coroutine))
-        shown = len(frames)
-        while shown and str(frames[shown - 1].f_globals.get("__name__")).partition(".")[0] in _LOOP_LIBRARIES:
-            shown -= 1
-        frames = (frames[:shown] or frames)[-FRAMES_SHOWN:]
-        lines = [f'  File "{f.f_code.co_filename}", line {f.f_lineno}, in {f.f_code.co_qualname}' for f in frames]
-        return "\n".join(["suspended at:", *lines]) if lines else "not suspended anywhere"
+        """Say where the task is suspended, for an error message."""
+        return where_suspended(self._coroutine, leave_out=__name__)
 
 
 def _ignore_outcome(task: Any) -> None:
     """Look at it, so that asyncio does not report that nobody did."""
     if not task.cancelled():
         task.exception()
-
-
-def _frames(awaitable: Any) -> Iterator[FrameType]:
-    """Yield the frames of a suspended coroutine, outermost first, and of the asyncio tasks that it waits for."""
-    seen: set[int] = set()  # an awaitable of the app's own making may lead back to where we came from
-    while awaitable is not None and id(awaitable) not in seen:
-        seen.add(id(awaitable))
-        if isinstance(awaitable, CoroutineType):
-            frame, awaitable = awaitable.cr_frame, awaitable.cr_await
-        elif isinstance(awaitable, GeneratorType):
-            frame, awaitable = awaitable.gi_frame, awaitable.gi_yieldfrom
-        elif isinstance(awaitable, AsyncGeneratorType):
-            frame, awaitable = awaitable.ag_frame, awaitable.ag_await
-        elif hasattr(awaitable, "get_coro"):
-            awaitable = awaitable.get_coro()
-            continue
-        else:  # asend(), anext() and the like do not say what they drive; the collector knows
-            awaitable = next((item for item in gc.get_referents(awaitable) if isinstance(item, _WAITED_FOR)), None)
-            continue
-        if frame is not None and frame.f_code.co_filename != __file__:
-            yield frame
 
 
 def _asyncio_runs() -> bool:

@@ -18,12 +18,13 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("**/*.py"))
 #: A module may import those in the rows above its own. (Rows may name modules that are still to come.)
 LAYERS = (
     {"_types", "_errors"},
-    {"_app", "_scope", "_options", "_http_state", "_websocket_state", "_lifespan_state"},
+    {"_app", "_frames", "_scope", "_options", "_http_state", "_websocket_state", "_lifespan_state"},
     {"_tasks"},
     {"_request_body", "_hop"},
     {"_exchange", "_websocket", "_lifespan", "_wire", "_loops"},
     {"_response"},
     {"_transport"},
+    {"_blocking"},
     {"_cookies", "_core"},
     {"_client"},
     {"_sync"},
@@ -32,11 +33,14 @@ LAYERS = (
 )
 
 #: Who may know of threads, who may wait, and who may speak of httpx.
-THREADS = {"_hop", "_loops", "_sync"}
-ANYIO = {"_tasks", "_loops", "_request_body", "_exchange", "_websocket", "_lifespan", "_transport", "_client", "_sync"}
+THREADS = {"_hop", "_loops", "_blocking", "_sync"}
+ANYIO = {
+    *("_tasks", "_loops", "_request_body", "_exchange", "_websocket", "_lifespan"),
+    *("_transport", "_blocking", "_client", "_sync"),
+}
 HTTPX = {
     *("_errors", "_scope", "_request_body", "_exchange", "_websocket"),
-    *("_response", "_transport", "_cookies", "_core", "_client", "_sync"),
+    *("_response", "_transport", "_blocking", "_cookies", "_core", "_client", "_sync"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
@@ -127,9 +131,9 @@ def test_a_module_uses_only_what_lies_above_it(module: str) -> None:
         ("_client", "import asgi_testkit", "__init__", "not in a layer above"),
         ("_client", "def lazily():\n    import asyncio", "asyncio", "only _tasks may"),
         ("_client", "if TYPE_CHECKING:\n    from trio import Event", "trio.Event", "only _tasks may"),
-        ("_client", "import concurrent.futures", "concurrent.futures", "only _hop, _loops, _sync may"),
+        ("_client", "import concurrent.futures", "concurrent.futures", "only _blocking, _hop, _loops, _sync may"),
         ("_client", "import anyio\nanyio.to_thread.run_sync(f)", "anyio.to_thread.run_sync", "_loops, _sync may"),
-        ("_http_state", "import anyio", "anyio", "only _client, _exchange"),
+        ("_http_state", "import anyio", "anyio", "only _blocking, _client"),
         ("_client", "import requests", "requests", "no dependency"),
         ("_client", "from httpx._client import ClientState", "httpx._client.ClientState", "private to httpx"),
         ("_client", "import httpx\nhttpx._utils.f()", "httpx._utils", "private to httpx"),

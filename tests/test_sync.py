@@ -21,8 +21,8 @@ import httpx
 import pytest
 
 from asgi_testkit import ASGIProtocolError, Message, Receive, Scope, Send, TestClient
+from asgi_testkit._blocking import WholeBody
 from asgi_testkit._hop import ThreadHop
-from asgi_testkit._sync import WholeBody
 from asgi_testkit._tasks import current_loop
 
 from .backends import BACKENDS, Backend
@@ -335,7 +335,7 @@ def test_a_client_that_is_collected_while_its_app_runs_warns_and_names_what_runs
         del client
         gc.collect()
     assert [(warning.category, str(warning.message)) for warning in caught] == [
-        (ResourceWarning, "TestClient was not closed; still running: its event loop")
+        (ResourceWarning, "TestClient was not closed; still running: its event loop, the lifespan of its app")
     ]
     assert loop is not None
     loop.stop()

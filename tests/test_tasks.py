@@ -19,7 +19,7 @@ import anyio.lowlevel
 import pytest
 import trio
 
-from asgi_testkit import ApplicationStuckError, WrongEventLoopError, _tasks
+from asgi_testkit import ApplicationStuckError, WrongEventLoopError, _frames, _tasks
 from asgi_testkit._tasks import HomeLoop, IndependentTask, Wakeup, current_loop, one_round, soon_threadsafe
 
 from .backends import BACKENDS, Backend
@@ -756,7 +756,7 @@ async def test_where_shows_a_few_frames_only() -> None:
     task = start(deep, 20)
     await anyio.wait_all_tasks_blocked()
     functions = frames_of(task)
-    assert len(functions) == _tasks.FRAMES_SHOWN
+    assert len(functions) == _frames.FRAMES_SHOWN
     assert functions[-1] == "leaf"
     await task.end(grace=0)
 
@@ -822,7 +822,7 @@ def test_an_awaitable_that_leads_back_to_its_awaiter_does_not_lead_round_in_circ
     circle = Circle()
     circle.awaiter = coroutine = wait_for(circle)
     coroutine.send(None)
-    assert [frame.f_code.co_name for frame in _tasks._frames(coroutine)] == ["wait_for"]
+    assert [frame.f_code.co_name for frame in _frames._frames(coroutine)] == ["wait_for"]
     coroutine.close()
 
 
