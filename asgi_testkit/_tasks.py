@@ -145,10 +145,11 @@ class IndependentTask(Generic[T]):
         asyncio = sys.modules["asyncio"]
         loop = asyncio.get_running_loop()
         self._coroutine = coroutine = self._run_on_asyncio(asyncio.CancelledError)
-        if _EAGER:
+        if _EAGER:  # pragma: 3.12+
             task = asyncio.Task(coroutine, loop=loop, name=name, context=context, eager_start=True)
-        else:
+        else:  # pragma: <3.12
             task = loop.create_task(coroutine, name=name, context=context)
+            task.add_done_callback(self._end_unstarted)
         self._native = task
         if self._cancelled:  # within its own first step
             task.cancel()
@@ -190,6 +191,10 @@ class IndependentTask(Generic[T]):
         del self._function
         if on_done is not None:
             on_done()
+
+    def _end_unstarted(self, _: Any) -> None:  # pragma: <3.12
+        if not self.done:  # it was cancelled before its first step, and asyncio never took it
+            self._end()
 
     def cancel(self) -> None:
         """Cancel the task, unless it is done. Call it in the task's own loop."""
