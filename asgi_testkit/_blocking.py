@@ -49,6 +49,7 @@ class BlockingTransport(httpx.BaseTransport):
     def stop_own_loop(self, last: Callable[[], Awaitable[None]]) -> None:
         """Run `last` in the loop, and end it."""
         assert self.own_loop is not None
+        self.own_loop.hop.check_thread("shutdown")
         loop, self.own_loop = self.own_loop, None
         loop.stop_after(last)
 

@@ -35,12 +35,11 @@ class ThreadHop:
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
-        """Run an async function in the loop, in a task of its own and a copy of this thread's context.
+    def check_thread(self, name: str) -> None:
+        """Refuse to work on the loop's own thread.
 
         Raises:
-            RuntimeError: This is the loop's own thread, which would wait for itself; or the loop has ended.
-            BaseException: Whatever the function raised, as it is.
+            RuntimeError: This is it.
         """
         if self.here:
             msg = (
@@ -48,6 +47,15 @@ class ThreadHop:
                 "for ever. In async code use AsyncClient; in the app, call the blocking client in a worker thread."
             )
             raise RuntimeError(msg)
+
+    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
+        """Run an async function in the loop, in a task of its own and a copy of this thread's context.
+
+        Raises:
+            RuntimeError: This is the loop's own thread, which would wait for itself; or the loop has ended.
+            BaseException: Whatever the function raised, as it is.
+        """
+        self.check_thread(name)
         call = Call(function, name)
         return self.finish(call, lambda: self._soon(call.start))
 
@@ -127,6 +135,7 @@ class Call(Generic[T]):
         self._task = IndependentTask(
             self._function, name=self.name, on_done=self.finished.release, context=self._context
         )
+        del self._function  # a loop's first call is kept as long as its thread, and must not keep a client with it
 
     def cancel(self) -> None:
         """Cancel it; in the loop's thread."""

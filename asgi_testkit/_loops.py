@@ -26,6 +26,7 @@ class LoopThread:
     portal: BlockingPortal
     hop: ThreadHop
     _ending: anyio.Event
+    _unwanted = False  # whether it is to end as soon as it has started
 
     def __init__(
         self,
@@ -42,19 +43,20 @@ class LoopThread:
         """
         # No start_blocking_portal(): its generator would end the loop when it is collected, in a forked process, too.
         self._started: Future[None] = Future()
-        self._first = None if first is None else Call(first, "startup")
+        call = None if first is None else Call(first, "startup")
         self._thread = threading.Thread(
-            target=self._run, args=(backend, dict(backend_options)), name=f"{backend} loop", daemon=True
+            target=self._run, args=(backend, dict(backend_options), call), name=f"{backend} loop", daemon=True
         )
         self._thread.start()
-        self._started.result()
-        call, self._first = self._first, None
-        if call is not None:
-            try:
+        try:
+            self._started.result()
+            if call is not None:
                 self.hop.finish(call)
-            except BaseException:
+        except BaseException:  # the loop cannot start, `first` has failed, or Ctrl-C
+            self._unwanted = True
+            if self._started.done() and self._started.exception() is None:
                 self.stop()
-                raise
+            raise
 
     def stop(self) -> None:
         """Cancel what a test has left running in the portal, and end the loop and its thread."""
@@ -78,21 +80,23 @@ class LoopThread:
         finally:
             self.stop()
 
-    def _run(self, backend: str, backend_options: dict[str, Any]) -> None:
+    def _run(self, backend: str, backend_options: dict[str, Any], first: Call[object] | None) -> None:
         try:
-            anyio.run(self._serve, backend=backend, backend_options=backend_options)
+            anyio.run(self._serve, first, backend=backend, backend_options=backend_options)
         except BaseException as error:
             if not self._started.done():
                 self._started.set_exception(error)
             # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
 
-    async def _serve(self) -> None:
+    async def _serve(self, first: Call[object] | None) -> None:
         async with BlockingPortal() as self.portal:
             self.hop = ThreadHop()
             self._ending = anyio.Event()
-            if self._first is not None:
-                self._first.start()
             self._started.set_result(None)
+            if self._unwanted:
+                self._ending.set()
+            elif first is not None:
+                first.start()
             await self._ending.wait()
             await self.portal.stop(cancel_remaining=True)
 

@@ -203,6 +203,8 @@ class TestClient(CookiesForAnyHost, httpx.Client):
 
     def close(self) -> None:
         """Close the client for good; inside ``with``, as leaving it does. Closing it twice does no harm."""
+        if self._blocking.own_loop is not None:
+            self._blocking.own_loop.hop.check_thread("close")  # before anything is closed
         try:
             self.__exit__()
         finally:

@@ -134,12 +134,11 @@ class IndependentTask(Generic[T]):
         self._on_done = on_done
         self._finished = Wakeup()
         context = contextvars.copy_context() if context is None else context
+        _running.add(self)
         if _asyncio_runs():
             self._start_on_asyncio(name, context)
         else:
             self._start_on_trio(name, context)
-        if not self.done:
-            _running.add(self)
 
     def _start_on_asyncio(self, name: str, context: contextvars.Context) -> None:
         asyncio = sys.modules["asyncio"]
@@ -151,8 +150,6 @@ class IndependentTask(Generic[T]):
             task = loop.create_task(coroutine, name=name, context=context)
             task.add_done_callback(self._end_unstarted)
         self._native = task
-        if self._cancelled:  # within its own first step
-            task.cancel()
 
     def _start_on_trio(self, name: str, context: contextvars.Context) -> None:
         import trio
@@ -200,8 +197,7 @@ class IndependentTask(Generic[T]):
         """Cancel the task, unless it is done. Call it in the task's own loop."""
         if not self.done:
             self._cancelled = True
-            if self._native is not None:
-                self._native.cancel()
+            self._native.cancel()
 
     async def wait(self, timeout: float | None) -> bool:
         """Wait until the task is done, at most `timeout` seconds (None: no limit). Return whether it is."""
@@ -210,8 +206,8 @@ class IndependentTask(Generic[T]):
     async def end(self, *, grace: float, noticed: Callable[[], object] = bool) -> None:
         """See the task to its end: let it run for a while, then cancel it, and wait until it has ended.
 
-        Cancelling this call does not cut it short, but ends the grace at once; the cancellation is raised when the task
-        has ended.
+        Cancelling this call does not cut it short: a cancelled scope is heeded when the task has ended. asyncio's own
+        ``task.cancel()`` ends the grace at once, and is raised when the task has ended.
 
         Args:
             grace: Seconds that the task has to end by itself, if it has noticed that it should.
@@ -250,11 +246,8 @@ class IndependentTask(Generic[T]):
         self._abandoned = True
         if _asyncio_runs():
             # Leave nothing behind that keeps the loop from closing: asyncio.run() waits for every task that it cancels.
-            try:
-                self._coroutine.close()
-            except RuntimeError:
-                pass  # it ignores GeneratorExit as well: nobody can help it
-            self._native.add_done_callback(_ignore_outcome)
+            self._coroutine.close()
+            self._native.add_done_callback(lambda task: task.exception())  # or asyncio reports that nobody looked
             self._native.cancel()
         msg = f"the application was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {where}"
         raise ApplicationStuckError(msg)
@@ -262,12 +255,6 @@ class IndependentTask(Generic[T]):
     def where(self) -> str:
         """Say where the task is suspended, for an error message."""
         return where_suspended(self._coroutine, leave_out=__name__)
-
-
-def _ignore_outcome(task: Any) -> None:
-    """Look at it, so that asyncio does not report that nobody did."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _asyncio_runs() -> bool:

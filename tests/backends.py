@@ -15,17 +15,17 @@ class Backend(NamedTuple):
     options: dict[str, Any]
 
 
-def eager_loop() -> asyncio.AbstractEventLoop:
-    """Make an asyncio loop that starts every task at once, not only ours."""
-    loop = asyncio.new_event_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)
-    return loop
-
-
 BACKENDS = [
     Backend("asyncio", "asyncio", {}),
     Backend("uvloop", "asyncio", {"use_uvloop": True}),
     Backend("trio", "trio", {}),
 ]
-if sys.version_info >= (3, 12):
+if sys.version_info >= (3, 12):  # pragma: 3.12+
+
+    def eager_loop() -> asyncio.AbstractEventLoop:
+        """Make an asyncio loop that starts every task at once, not only ours."""
+        loop = asyncio.new_event_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        return loop
+
     BACKENDS.insert(1, Backend("eager", "asyncio", {"loop_factory": eager_loop}))

@@ -179,6 +179,46 @@ def test_what_a_call_into_the_portal_raises_may_end_the_loop_and_nothing_else(ba
     loop.stop()
 
 
+@pytest.mark.parametrize("blocks", ["before the loop runs", "in the startup"])
+def test_ctrl_c_while_a_client_is_entered_leaves_no_thread(blocks: str) -> None:
+    told = run_program(
+        """
+        import signal, sys, threading, time
+        from asgi_testkit import TestClient, _loops
+
+        def interrupt():
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.3)  # the main thread is interrupted while this one is busy
+
+        class Hop(_loops.ThreadHop):
+            def __init__(self):
+                interrupt()
+                super().__init__()
+
+        async def app(scope, receive, send):
+            if sys.argv[1] == "in the startup":
+                interrupt()
+            while True:
+                message = await receive()
+                await send({"type": f"{message['type']}.complete"})
+
+        if sys.argv[1] == "before the loop runs":
+            _loops.ThreadHop = Hop
+        try:
+            TestClient(app).__enter__()
+        except KeyboardInterrupt:
+            print("interrupted")
+        for thread in threading.enumerate():
+            if thread is not threading.main_thread():
+                thread.join(10)
+        print([thread.name for thread in threading.enumerate()])
+        """,
+        blocks,
+        may_complain=True,  # asyncio, of a step that takes so long
+    )
+    assert told.splitlines() == ["interrupted", "['MainThread']"]
+
+
 # Loops that are shared
 
 

@@ -663,6 +663,20 @@ def test_a_cancellation_that_the_app_raises_itself_after_a_part_is_an_error_like
     assert seen == [200]
 
 
+def test_a_client_cannot_be_left_on_the_thread_of_its_own_loop(backend: Backend) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        with pytest.raises(RuntimeError, match=r"called on the thread of its own event loop \(close\)"):
+            client.close()
+        with pytest.raises(RuntimeError, match=r"called on the thread of its own event loop \(shutdown\)"):
+            client.__exit__()
+        await hello(scope, receive, send)
+
+    with TestClient(app, backend=backend.name, backend_options=backend.options) as client:
+        assert client.get("/").text == "hello"
+        assert client.get("/").text == "hello"
+
+
 async def nothing() -> None:
     pass
 

@@ -357,20 +357,6 @@ async def test_a_task_can_be_cancelled_while_it_is_suspended() -> None:
     assert (sleeper.story, task.exception) == (["started", "cancelled"], None)
 
 
-async def test_a_task_can_be_cancelled_in_its_own_first_step() -> None:
-    class Early(IndependentTask[None]):
-        def __init__(self) -> None:
-            super().__init__(self.app, name="the app")
-
-        async def app(self) -> None:
-            self.cancel()
-            await anyio.sleep_forever()
-
-    task = Early()
-    assert await task.wait(10)
-    assert task.exception is None
-
-
 async def test_cancelling_a_task_that_has_ended_changes_nothing() -> None:
     sleeper = Sleeper()
     task = start(sleeper)
