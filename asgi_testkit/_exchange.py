@@ -58,7 +58,7 @@ class HTTPExchange:
     ) -> None:
         """Prepare the exchange; `start` calls the app. `on_settled` is called when nothing of it is left to see to."""
         self.scope = scope
-        self.name = f"{request.method} {scope['path']}"
+        self.name: str = f"{request.method} {scope['path']}"
         self._app = app
         self._request = request
         self._options = options
@@ -73,7 +73,7 @@ class HTTPExchange:
         self._body = RequestBody(request, name=self.name, reader=self._for_app, waiter=self._for_client)
         self._chunks: deque[bytes] = deque()
         self._spec_version = _version(scope["asgi"].get("spec_version", "2.0"))
-        self.began = time.perf_counter()
+        self.began: float = time.perf_counter()
 
     # For tests
 

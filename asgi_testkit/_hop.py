@@ -115,7 +115,7 @@ class Call(Generic[T]):
     """One call into a loop of another thread."""
 
     def __init__(self, function: Callable[[], Awaitable[T]], name: str) -> None:
-        self.finished = threading.Lock()
+        self.finished: threading.Lock = threading.Lock()
         self.finished.acquire()
         self._context = contextvars.copy_context()
         sniffio = sys.modules.get("sniffio")

@@ -8,10 +8,10 @@ the ASGI HTTP spec forbids as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from ._errors import ASGIProtocolError
 from ._types import Message
@@ -25,7 +25,7 @@ class State(Enum):
     COMPLETE = "the response was already complete"
     FAILED = "refusing everything after its first illegal message"
 
-    __hash__ = object.__hash__  # members are singletons; Enum's own hash is slow
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__  # members are singletons; Enum's own is slow
 
 
 class Event(Enum):
@@ -36,7 +36,7 @@ class Event(Enum):
     LAST_BODY = "http.response.body"
     DEBUG = "http.response.debug"
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -103,11 +103,11 @@ class HTTPResponseState:
         debug: The last ``info`` of an ``http.response.debug`` message.
     """
 
-    state = State.AWAITING_START
-    complete = False
-    status = 0
+    state: State = State.AWAITING_START
+    complete: bool = False
+    status: int = 0
     headers: list[tuple[bytes, bytes]]
-    tail = b""
+    tail: bytes = b""
     debug: Any = None
     _bodyless = False
     _left: int | None = None  # bytes that content-length still promises; None: it promises nothing

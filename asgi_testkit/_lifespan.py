@@ -56,7 +56,7 @@ class LifespanManager:
             msg = f'lifespan must be "auto", "on" or "off", not {lifespan!r}'
             raise ValueError(msg)
         self.state: dict[str, Any] = {}
-        self.supported = False
+        self.supported: bool = False
         self._call = as_single_callable(app)
         self._mode = lifespan
         self._timeouts: dict[Phase, float | None] = {"startup": startup_timeout, "shutdown": shutdown_timeout}
