@@ -189,6 +189,11 @@ class HTTPExchange:
         return not self._task.done or self._failed or self._body.pumping
 
     @property
+    def closed(self) -> bool:
+        """Whether the client has let go of the response."""
+        return self._closed
+
+    @property
     def response(self) -> HTTPResponseState:
         """What the app has sent."""
         return self._response

@@ -256,7 +256,10 @@ def test_an_unread_tail_is_not_drained(face: Face) -> None:
     assert asked.events == [b"one"]
 
 
-def test_the_second_chunk_of_an_upload_may_depend_on_the_first_of_the_response(face: Face) -> None:
+@pytest.mark.parametrize("headers", [{}, {"content-length": "8"}], ids=["chunked", "of known length"])
+def test_the_second_chunk_of_an_upload_may_depend_on_the_first_of_the_response(
+    face: Face, headers: dict[str, str]
+) -> None:
     seen = threading.Event()
     gate = Gate()
 
@@ -278,7 +281,7 @@ def test_the_second_chunk_of_an_upload_may_depend_on_the_first_of_the_response(f
         await body(send)
 
     upload = blocking() if face.name == "blocking" else awaited()
-    with face.open(app) as client, client.stream("POST", content=upload) as stream:
+    with face.open(app) as client, client.stream("POST", content=upload, headers=headers) as stream:
         assert stream.next() == b"PING"
         seen.set()
         client.call(gate.open)
@@ -1053,6 +1056,16 @@ def test_a_stream_that_was_never_closed_ends_with_the_client(face: Face) -> None
         client.unclosed()
         assert noticed.events == []
     assert noticed.events == ["http.disconnect", "cleaned up"]
+
+
+def test_a_response_can_be_closed_after_the_client(face: Face) -> None:
+    with face.open(endless(Recorder()), lifespan="off") as client:
+        response = client.unclosed()
+    if face.name == "blocking":
+        response.close()
+    else:
+        anyio.run(response.aclose)
+    assert response.is_closed
 
 
 # Context
