@@ -47,8 +47,8 @@ class LoopThread:
         self._thread = threading.Thread(
             target=self._run, args=(backend, dict(backend_options), call), name=f"{backend} loop", daemon=True
         )
-        self._thread.start()
         try:
+            self._thread.start()
             self._started.result()
             if call is not None:
                 self.hop.finish(call)

@@ -740,3 +740,16 @@ def test_a_body_passes_if_and_only_if_its_length_is_the_promised_one(parts: list
     else:
         assert seen == b"".join(parts)
         assert len(seen) == promised
+
+
+def test_an_iterator_of_headers_that_raises_ends_the_response() -> None:
+    def headers() -> Any:
+        yield (b"x-name", b"value")
+        raise LookupError("mine")
+
+    response = HTTPResponseState(method="GET")
+    with pytest.raises(LookupError, match="mine"):
+        response.handle({"type": "http.response.start", "status": 200, "headers": headers()})
+    assert response.state is State.FAILED
+    with pytest.raises(ASGIProtocolError, match="after its first illegal message"):
+        response.handle({"type": "http.response.body"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import signal
 import sys
 import textwrap
 import threading
@@ -18,6 +19,7 @@ import anyio.lowlevel
 import pytest
 
 from asgi_testkit import Receive, Scope, Send, TestClient, _loops
+from asgi_testkit._hop import ThreadHop
 from asgi_testkit._loops import LoopThread, SharedLoops
 from asgi_testkit._tasks import current_loop
 
@@ -148,10 +150,32 @@ def test_when_what_comes_last_fails_no_thread_is_left(backend: Backend) -> None:
 
 
 def test_a_backend_that_cannot_start_is_an_error_and_leaves_no_thread() -> None:
+    def no_loop() -> Any:
+        raise LookupError("no loop today")
+
     before = threading.active_count()
-    with pytest.raises(TypeError, match="no_such_option"):
-        LoopThread("trio", {"no_such_option": True})
+    with pytest.raises(LookupError, match="no loop today"):
+        LoopThread("asyncio", {"loop_factory": no_loop})
     assert threading.active_count() == before
+
+
+def test_ctrl_c_before_the_loop_runs_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = threading.Event()
+    threads: list[threading.Thread] = []
+
+    class Hop(ThreadHop):
+        def __init__(self) -> None:
+            super().__init__()
+            threads.append(threading.current_thread())
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            assert interrupted.wait(10)
+
+    monkeypatch.setattr(_loops, "ThreadHop", Hop)
+    with pytest.raises(KeyboardInterrupt):
+        LoopThread("asyncio", {})
+    interrupted.set()
+    threads[0].join(10)
+    assert not threads[0].is_alive()
 
 
 @pytest.mark.parametrize("around", BACKENDS, ids=lambda around: f"in-{around.id}")
