@@ -25,7 +25,7 @@ _WHAT_TO_CHECK = {
 }
 
 #: How many bytes an app may be ahead of a reader who wants all of the body. There is a limit, so that the loop goes on.
-_READ_AHEAD = 1024 * 1024
+_READ_AHEAD = 4 * 1024 * 1024
 
 _NO_TIMEOUT: dict[str, float | None] = {}
 

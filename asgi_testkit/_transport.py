@@ -54,8 +54,8 @@ class ASGITransport(httpx.AsyncBaseTransport):
                 ``SystemExit`` are always raised.
             root_path: Where the app is mounted. It does not change the path.
             client: Host and port of the peer that the app sees.
-            write_buffer: How many bytes of the body the app may be ahead of the reader. 0: each ``send()`` waits until
-                its chunk was read.
+            write_buffer: How many bytes of the body the app may be ahead of the reader (more, where the reader wants
+                all of it at once). 0: each ``send()`` waits until its chunk was read.
             background: ``"wait"``: the end of the body is read when the app has returned, which it has to within the
                 read timeout. ``"detach"``: it is read at once, and the app is left to itself until the transport
                 closes.
