@@ -184,11 +184,6 @@ class HTTPExchange:
             self._on_settled(self)
 
     @property
-    def unsettled(self) -> bool:
-        """Whether something runs yet, or has failed in a way that the client may not have noticed."""
-        return not self._task.done or self._failed or self._body.pumping
-
-    @property
     def closed(self) -> bool:
         """Whether the client has let go of the response."""
         return self._closed

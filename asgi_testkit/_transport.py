@@ -102,8 +102,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         """
         exchange = self._exchange(request)
         exchange.start()
-        if exchange.unsettled:
-            self._unsettled.add(exchange)
+        self._unsettled.add(exchange)
         return await response_to(exchange)
 
     def _exchange(self, request: httpx.Request) -> HTTPExchange:

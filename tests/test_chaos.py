@@ -94,6 +94,7 @@ async def act(client: AsyncClient, step: str, rounds: int) -> None:
                     await anext(parts, None)
             elif step == "raise":
                 raise OfTheTestError
+            await anyio.lowlevel.checkpoint()
 
 
 async def run(steps: list[str], step: str, rounds: int, options: dict[str, Any], *, swallows: bool) -> None:
