@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
@@ -18,8 +18,6 @@ from ._types import Scope
 if TYPE_CHECKING:
     from ._hop import ThreadHop
     from ._loops import LoopThread
-
-T = TypeVar("T")
 
 #: Whether the request that is being sent is read to its end at once. Then one trip into the loop does it all.
 reads_whole = contextvars.ContextVar("reads_whole", default=False)
@@ -62,10 +60,6 @@ class BlockingTransport(httpx.BaseTransport):
 
         return shared_loops.get(*self._configuration).hop
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
-        """Run an async function in the loop: see `ThreadHop.call`."""
-        return self.hop.call(function, name=name)
-
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
         hop = self.hop
@@ -93,7 +87,7 @@ class BlockingTransport(httpx.BaseTransport):
     def close(self) -> None:
         """See the requests of a client that shares its loop to their end."""
         if self._transport.unsettled:
-            self.call(self._transport.aclose, name="close")
+            self.hop.call(self._transport.aclose, name="close")
 
 
 class BlockingStream(httpx.SyncByteStream):

@@ -116,7 +116,7 @@ class HTTPExchange:
 
     async def send(self, message: Message) -> None:
         """Take a message of the app, and hold the app back while the client has too much to read."""
-        if self._disconnected or self._body.error is not None:
+        if self._gone:
             await self._send_to_nobody()
             return
         try:
