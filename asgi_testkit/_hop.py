@@ -15,9 +15,6 @@ T = TypeVar("T")
 #: Seconds between two looks at whether the loop's thread is alive.
 LOOK_INTERVAL = 1.0
 
-#: Seconds between two looks at whether the loop's thread is alive.
-LOOK_INTERVAL = 1.0
-
 
 class ThreadHop:
     """The way into a running event loop from other threads: one trip there and one back for a whole call.

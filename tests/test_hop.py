@@ -47,11 +47,6 @@ def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_hop, "LOOK_INTERVAL", 0.005)
 
 
-@pytest.fixture
-def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_hop, "LOOK_INTERVAL", 0.005)
-
-
 def press_ctrl_c() -> None:
     """Do what the terminal does: the main thread alone takes notice."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -314,24 +309,6 @@ def test_a_call_that_the_loop_can_answer_no_more_ends_with_an_error(backend: Bac
 
 def test_ending_a_call_twice_does_no_harm() -> None:
     call = _hop.Call(make_event, "a call")
-    call.lose()
-    call.lose()
-    with pytest.raises(RuntimeError, match=ENDED):
-        call.outcome(loop_ends=True)
-
-
-@pytest.mark.usefixtures("watchful")
-def test_a_call_may_take_longer_than_the_looks_after_the_thread(hop: ThreadHop) -> None:
-    async def sleep() -> str:
-        await anyio.sleep(10 * _hop.LOOK_INTERVAL)
-        return "slept"
-
-    assert hop.call(sleep, name="a call") == "slept"
-
-
-@pytest.mark.usefixtures("watchful")
-def test_ending_a_call_twice_does_no_harm() -> None:
-    call = _hop._Call(make_event, "a call")
     call.lose()
     call.lose()
     with pytest.raises(RuntimeError, match=ENDED):
