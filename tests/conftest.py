@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
 
 from .backends import BACKENDS, Backend
 from .faces import AwaitedFace, BlockingFace, Face
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C raise: a shell ignores it in what it runs in the background, and in all that is started there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
