@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from collections.abc import Callable
 from typing import NoReturn
 
-import anyio
-import anyio.lowlevel
 import httpx
 
-from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
+from ._conversation import Conversation
+from ._errors import ASGIProtocolError
 from ._http_state import HTTPResponseState, State
 from ._options import ExchangeOptions
 from ._request_body import RequestBody
-from ._tasks import IndependentTask, Wakeup, one_round
 from ._types import Message, Scope, SingleCallable
 
 _WHAT_TO_CHECK = {
@@ -27,10 +24,8 @@ _WHAT_TO_CHECK = {
 #: How many bytes an app may be ahead of a reader who wants all of the body. There is a limit, so that the loop goes on.
 _READ_AHEAD = 4 * 1024 * 1024
 
-_NO_TIMEOUT: dict[str, float | None] = {}
 
-
-class HTTPExchange:
+class HTTPExchange(Conversation):
     """One request to the app and its response. ``response.extensions["asgi"]`` is this object.
 
     For tests, four things are public: `scope`, `done`, `app_exception` and `wait`.
@@ -39,14 +34,9 @@ class HTTPExchange:
         scope: The scope that the app was called with, and that it may have changed.
     """
 
-    _task: IndependentTask[None]
+    ended_by = "its response"
+
     _buffered = 0  # bytes in _chunks
-    _violation: ASGIProtocolError | None = None
-    _listening = 0  # calls of the app that wait now, and that a disconnect ends
-    _told = False  # whether one of them has told the app of the disconnect
-    _disconnected = False
-    _closed = False  # whether the client has let go
-    _reported = False
 
     def __init__(
         self,
@@ -57,48 +47,14 @@ class HTTPExchange:
         on_settled: Callable[[HTTPExchange], object],
     ) -> None:
         """Prepare the exchange; `start` calls the app. `on_settled` is called when nothing of it is left to see to."""
-        self.scope = scope
-        self.name: str = f"{request.method} {scope['path']}"
-        self._app = app
-        self._request = request
-        self._options = options
+        super().__init__(app, request, scope, options, on_settled, name=f"{request.method} {scope['path']}")
         self._limit = options.write_buffer
-        self._on_settled = on_settled
-        self._read_timeout: float | None = request.extensions.get("timeout", _NO_TIMEOUT).get("read")
         self._response = HTTPResponseState(
             method=request.method, offered=scope.get("extensions") or (), strict=options.strict
         )
-        self._for_app = Wakeup()  # room in the buffer, a part of the request body, the client's departure
-        self._for_client = Wakeup()  # the start, a part of the body, the app's end
         self._body = RequestBody(request, name=self.name, reader=self._for_app, waiter=self._for_client)
         self._chunks: deque[bytes] = deque()
-        self._spec_version = _version(scope["asgi"].get("spec_version", "2.0"))
         self.began: float = time.perf_counter()
-
-    # For tests
-
-    @property
-    def app_exception(self) -> BaseException | None:
-        """What the app raised, as it is; None while it runs, or if it returned."""
-        return self._task.exception
-
-    @property
-    def done(self) -> bool:
-        """Whether the app has ended."""
-        return self._task.done
-
-    async def wait(self, timeout: float | None = 5.0) -> None:
-        """Wait until the app has ended. What it raised is in `app_exception`; it is not raised here.
-
-        Args:
-            timeout: Seconds; None for no limit. The app runs on when it is over, and when the wait is cancelled.
-
-        Raises:
-            TimeoutError: The app has not ended in time. The text shows where it is suspended.
-        """
-        if not await self._task.wait(timeout):
-            msg = f"{self.name}: the application has not ended within {timeout} seconds; it is {self._task.where()}"
-            raise TimeoutError(msg)
 
     # The app's side
 
@@ -111,7 +67,7 @@ class HTTPExchange:
                     chunk, more_body = part
                     return {"type": "http.request", "body": chunk, "more_body": more_body}
             await self._listen()
-        self._told = True
+        await self._tell()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -144,49 +100,7 @@ class HTTPExchange:
         """Whether the client has gone, or has broken off in the middle of its request."""
         return self._disconnected or self._body.error is not None
 
-    async def _listen(self) -> None:
-        self._listening += 1
-        try:
-            await self._for_app.wait()
-        finally:
-            self._listening -= 1
-
-    async def _hold_back(self) -> None:
-        if self._raises_after_disconnect:
-            await self._listen()
-        else:
-            await self._for_app.wait()
-
-    async def _send_to_nobody(self) -> None:
-        if self._raises_after_disconnect:
-            self._told = True
-            msg = f"{self.name}: the client has gone"
-            raise ClientDisconnected(msg)
-        # Not at once: an app that sends for ever would not let the loop go on, nor could it be cancelled.
-        await anyio.lowlevel.checkpoint()
-
-    @property
-    def _raises_after_disconnect(self) -> bool:
-        return self._spec_version >= (2, 4)
-
     # The client's side
-
-    def _call_app(self) -> Awaitable[None]:
-        return self._app(self.scope, self.receive, self.send)
-
-    def start(self) -> None:
-        """Call the app, in a task of its own."""
-        self._task = IndependentTask(self._call_app, name=self.name, on_done=self._app_ended)
-
-    def _app_ended(self) -> None:
-        self._for_client.fire()
-        if self._closed and not self._failed:  # it was detached, and has nothing to report
-            self._on_settled(self)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the client has let go of the response."""
-        return self._closed
 
     @property
     def response(self) -> HTTPResponseState:
@@ -275,42 +189,8 @@ class HTTPExchange:
         else:
             await self.part(reason)
 
-    async def part(
-        self, reason: BaseException | None, *, grace: float | None = None, detach: bool | None = None
-    ) -> None:
-        """See the app to its end, and raise what is left to raise.
-
-        An app that still runs is told that the client has gone. If it listens, or takes notice at once, it has its
-        grace to end by itself; then, or if it does not, it is cancelled. A detached one is left to itself until the
-        client closes, and has its grace then in any case.
-
-        Args:
-            reason: The exception that is under way. What the app raises is told beside it, not instead.
-            grace: Seconds, in place of ``disconnect_grace``.
-            detach: In place of ``background``.
-        """
-        self._closed = True
-        if not self._task.done:
-            self._disconnected = True
-            self._for_app.fire()
-            self._for_client.fire()
-            if self._detached if detach is None else detach:
-                return
-        grace = self._options.disconnect_grace if grace is None else grace
-        stuck: BaseException | None = None
-        try:
-            await self._task.end(grace=grace, noticed=lambda: self._told or self._listening or self._detached)
-        except ApplicationStuckError as error:
-            stuck = error
-        finally:
-            await self._body.close(grace=grace)
-        self._on_settled(self)
-        failure = stuck or self._failure() or self._body.error
-        if failure is None or failure is reason:
-            return
-        if reason is None:
-            raise failure
-        tell_beside(reason, failure)
+    async def _release(self, *, grace: float) -> None:
+        await self._body.close(grace=grace)
 
     def _settled(self) -> bool:
         """Whether all went well to the end, so that there is nothing to wait for or to raise."""
@@ -319,42 +199,6 @@ class HTTPExchange:
         self._closed = True
         self._on_settled(self)
         return True
-
-    async def _finish(self, reason: BaseException | None = None) -> None:
-        """The client has the whole response: wait for the app's return, background work included."""
-        self._closed = True
-        if not (self._task.done or self._detached):
-            try:
-                in_time = await self._task.wait(self._read_timeout)
-            except BaseException as interruption:
-                await self.part(interruption)
-                raise
-            if not in_time:
-                await self._time_out(
-                    "waiting for the application to return after its response "
-                    '(background="detach" does not wait for background work)'
-                )
-        if self._task.done:
-            await self.part(reason)
-
-    async def _await_app(self, awaited: str) -> None:
-        """Wait until the app has moved on: for one round of the loop, cheap and often enough, then in earnest."""
-        moves = self._for_client.count
-        try:
-            await one_round()
-            in_time = self._for_client.count > moves or await self._for_client.wait(self._read_timeout)
-        except BaseException as interruption:
-            await self.part(interruption)
-            raise
-        if not in_time:
-            await self._time_out(awaited)
-
-    async def _time_out(self, awaited: str) -> NoReturn:
-        where = self._task.where()
-        msg = f"{self.name}: {self._read_timeout} seconds passed while {awaited}; the application is {where}"
-        error = httpx.ReadTimeout(msg, request=self._request)
-        await self.part(error)
-        raise error
 
     async def _break_off(self) -> None:
         """The app or the client has ended before the response was whole. Raise why, if that is for the test to know."""
@@ -373,43 +217,14 @@ class HTTPExchange:
         raise httpx.RemoteProtocolError(msg, request=self._request) from error
 
     @property
-    def _detached(self) -> bool:
-        return self._options.background == "detach"
-
-    @property
     def _over(self) -> bool:
         return self._task.done or self._closed or self._body.error is not None
 
-    @property
-    def _failed(self) -> bool:
-        return self._task.exception is not None or self._violation is not None
-
     def _failure(self) -> BaseException | None:
-        """Return what the app did wrong, if the test must hear of it and has not yet."""
-        if self._reported:
-            return None
-        self._reported = True
-        error = self._task.exception or self._violation
-        told_to_raise = self._options.raise_server_exceptions
-        if error is None:
-            if self._response.complete or self._disconnected or not told_to_raise:
-                return None
-            state = self._response.state
-            return ASGIProtocolError(
-                f"application returned while {state.value}. {_WHAT_TO_CHECK.get(state, '')}".rstrip()
-            )
-        if self._disconnected and _is_departure(error):
-            return None
-        return error if told_to_raise or isinstance(error, KeyboardInterrupt | SystemExit) else None
+        return super()._failure() or self._body.error
 
-
-@lru_cache
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
-
-
-def _is_departure(error: BaseException) -> bool:
-    """Whether `error` only passes on what ``send()`` said of the client's departure."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_departure(inner) for inner in error.exceptions)
-    return isinstance(error, ClientDisconnected) or isinstance(error.__cause__, ClientDisconnected)
+    def _omission(self) -> str:
+        if self._response.complete:
+            return ""
+        state = self._response.state
+        return f"{state.value}. {_WHAT_TO_CHECK.get(state, '')}"

@@ -6,6 +6,7 @@ import contextvars
 import re
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -520,6 +521,24 @@ def test_receive_tells_of_the_disconnect_again_and_again(face: Face) -> None:
     assert received.events == ["http.disconnect"] * 3
 
 
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+@pytest.mark.parametrize("way", ["receive", "send"])
+def test_an_app_that_takes_no_notice_of_the_disconnect_however_often_it_is_told_is_cancelled(
+    face: Face, way: str, version: str
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await start(send)
+        while True:
+            with suppress(OSError):
+                await (receive() if way == "receive" else body(send, b"more", more=True))
+
+    scope = {"asgi": {"version": "3.0", "spec_version": version}}
+    with face.bare(app, scope=scope, disconnect_grace=0.01) as client, client.stream() as stream:
+        pass
+    assert stream.response.extensions["asgi"].done
+
+
 @pytest.mark.parametrize("held_back", [False, True])
 @pytest.mark.parametrize(
     "version, outcome",
@@ -553,6 +572,9 @@ def test_a_grouped_client_disconnected_is_no_failure_and_neither_is_one_that_was
     class FrameworkError(Exception):
         pass
 
+    class ClientDisconnect(Exception):  # noqa: N818 - Starlette's name
+        pass
+
     async def grouped(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send)
         async with anyio.create_task_group() as group:
@@ -565,11 +587,31 @@ def test_a_grouped_client_disconnected_is_no_failure_and_neither_is_one_that_was
         except OSError as error:
             raise FrameworkError from error
 
-    for app, kind in ((grouped, ExceptionGroup), (translated, FrameworkError)):
+    async def renamed(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        try:
+            await body(send, b"x" * 70_000)
+        except OSError:
+            raise ClientDisconnect  # noqa: B904 - as Starlette does
+
+    for app, kind in ((grouped, ExceptionGroup), (translated, FrameworkError), (renamed, ClientDisconnect)):
         with face.bare(app, scope={"asgi": {"version": "3.0", "spec_version": "2.4"}}) as client:
             with client.stream() as stream:
                 pass
             assert isinstance(stream.response.extensions["asgi"].app_exception, kind)
+
+
+def test_an_error_in_the_handling_of_client_disconnected_is_a_failure_all_the_same(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        try:
+            await body(send, b"x" * 70_000)
+        except OSError:
+            raise LookupError("in its cleanup")  # noqa: B904
+
+    scope = {"asgi": {"version": "3.0", "spec_version": "2.4"}}
+    with face.bare(app, scope=scope) as client, pytest.raises(LookupError, match="in its cleanup"), client.stream():
+        pass
 
 
 def test_an_error_of_the_app_after_the_disconnect_is_raised(face: Face) -> None:

@@ -20,8 +20,9 @@ LAYERS = (
     {"_types", "_errors"},
     {"_app", "_frames", "_scope", "_options", "_http_state", "_websocket_state", "_lifespan_state"},
     {"_tasks"},
-    {"_request_body", "_hop"},
-    {"_exchange", "_websocket", "_lifespan", "_wire", "_loops"},
+    {"_request_body", "_hop", "_conversation"},
+    {"_exchange", "_websocket", "_lifespan", "_loops"},
+    {"_wire"},
     {"_response"},
     {"_transport"},
     {"_blocking"},
@@ -35,11 +36,11 @@ LAYERS = (
 #: Who may know of threads, who may wait, and who may speak of httpx.
 THREADS = {"_hop", "_loops", "_blocking", "_sync"}
 ANYIO = {
-    *("_tasks", "_loops", "_request_body", "_exchange", "_websocket", "_lifespan"),
+    *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
     *("_transport", "_blocking", "_client", "_sync"),
 }
 HTTPX = {
-    *("_errors", "_scope", "_request_body", "_exchange", "_websocket"),
+    *("_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_transport", "_blocking", "_cookies", "_core", "_client", "_sync"),
 }
 

@@ -152,7 +152,7 @@ DEMANDING = {"base_url", "default_encoding", "limits", "max_redirects", "trust_e
 
 
 def public(kind: type) -> set[str]:
-    return {name for name in vars(kind) if not name.startswith("_")}
+    return {name for name in dir(kind) if not name.startswith("_")}
 
 
 #: What the class docstring of HTTPExchange calls public; the rest of it is the transport's.
@@ -174,8 +174,8 @@ def test_waiting_for_the_end_is_called_alike() -> None:
 @pytest.mark.parametrize("kind", [HTTPExchange, BlockingExchange])
 @pytest.mark.parametrize("name", ["done", "app_exception"])
 def test_what_is_read_is_a_property_of_the_same_type(kind: type, name: str) -> None:
-    assert isinstance(vars(kind)[name], property)
-    getters = [vars(each)[name].fget for each in (HTTPExchange, BlockingExchange)]
+    assert isinstance(inspect.getattr_static(kind, name), property)
+    getters = [inspect.getattr_static(each, name).fget for each in (HTTPExchange, BlockingExchange)]
     assert getters[0].__annotations__ == getters[1].__annotations__
 
 
@@ -193,11 +193,13 @@ def test_what_is_read_is_a_property_of_the_same_type(kind: type, name: str) -> N
     ],
 )
 def test_everything_public_says_what_it_is(kind: type, name: str) -> None:
-    documented = vars(kind)[name]
+    documented = inspect.getattr_static(kind, name)
     assert (documented.__doc__ or "").strip(), f"{kind.__name__}.{name} has no docstring of its own"
 
 
 @pytest.mark.parametrize("name", ["done", "app_exception", "wait"])
 def test_the_exchanges_say_the_same(name: str) -> None:
-    awaited, blocking = (inspect.getdoc(vars(kind)[name]) or "" for kind in (HTTPExchange, BlockingExchange))
+    awaited, blocking = (
+        inspect.getdoc(inspect.getattr_static(kind, name)) or "" for kind in (HTTPExchange, BlockingExchange)
+    )
     assert awaited.replace(", and when the wait is cancelled", "") == blocking

@@ -1,0 +1,273 @@
+"""A call of the app and the client at the other end of it: what HTTP and WebSocket have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, ClassVar, NoReturn
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
+from ._options import ExchangeOptions
+from ._tasks import IndependentTask, Wakeup, one_round
+from ._types import Message, Scope, SingleCallable
+
+_NO_TIMEOUT: dict[str, float | None] = {}
+
+
+class Conversation(ABC):
+    """A call of the app, and how the two sides part.
+
+    Attributes:
+        scope: The scope that the app was called with, and that it may have changed.
+        name: What it is called in errors.
+    """
+
+    #: What the client has, when it waits for the app's return.
+    ended_by: ClassVar[str]
+
+    _task: IndependentTask[None]
+    _violation: ASGIProtocolError | None = None
+    _listening = 0  # calls of the app that wait now, and that a disconnect ends
+    _told = False  # whether one of them has told the app of the disconnect
+    _disconnected = False
+    _closed = False  # whether the client has let go
+    _reported = False
+
+    def __init__(
+        self,
+        app: SingleCallable,
+        request: httpx.Request,
+        scope: Scope,
+        options: ExchangeOptions,
+        on_settled: Callable[[Any], object],
+        *,
+        name: str,
+    ) -> None:
+        """Prepare it; `start` calls the app. `on_settled` is called with it when nothing of it is left to see to."""
+        self.scope = scope
+        self.name = name
+        self._app = app
+        self._request = request
+        self._options = options
+        self._on_settled = on_settled
+        self._read_timeout: float | None = request.extensions.get("timeout", _NO_TIMEOUT).get("read")
+        self._for_app = Wakeup()  # something to receive, room to send, the client's departure
+        self._for_client = Wakeup()  # something to read, room to write, the app's end
+        self._spec_version = _version(scope["asgi"].get("spec_version", "2.0"))
+
+    # For tests
+
+    @property
+    def app_exception(self) -> BaseException | None:
+        """What the app raised, as it is; None while it runs, or if it returned."""
+        return self._task.exception
+
+    @property
+    def done(self) -> bool:
+        """Whether the app has ended."""
+        return self._task.done
+
+    async def wait(self, timeout: float | None = 5.0) -> None:
+        """Wait until the app has ended. What it raised is in `app_exception`; it is not raised here.
+
+        Args:
+            timeout: Seconds; None for no limit. The app runs on when it is over, and when the wait is cancelled.
+
+        Raises:
+            TimeoutError: The app has not ended in time. The text shows where it is suspended.
+        """
+        if not await self._task.wait(timeout):
+            msg = f"{self.name}: the application has not ended within {timeout} seconds; it is {self._task.where()}"
+            raise TimeoutError(msg)
+
+    # The app's side
+
+    @abstractmethod
+    async def receive(self) -> Message:
+        """Give the app the next message."""
+
+    @abstractmethod
+    async def send(self, message: Message) -> None:
+        """Take a message of the app."""
+
+    @property
+    def _gone(self) -> bool:
+        """Whether the client has gone."""
+        return self._disconnected
+
+    async def _listen(self) -> None:
+        self._listening += 1
+        try:
+            await self._for_app.wait()
+        finally:
+            self._listening -= 1
+
+    async def _hold_back(self) -> None:
+        if self._raises_after_disconnect:
+            await self._listen()
+        else:
+            await self._for_app.wait()
+
+    async def _tell(self) -> None:
+        """Note that the app is told of the disconnect. One that asks for ever must let the loop go on meanwhile."""
+        if self._told:
+            await anyio.lowlevel.checkpoint()
+        self._told = True
+
+    async def _send_to_nobody(self) -> None:
+        if self._raises_after_disconnect:
+            await self._tell()
+            msg = f"{self.name}: the client has gone"
+            raise ClientDisconnected(msg)
+        # Not at once: an app that sends for ever would not let the loop go on, nor could it be cancelled.
+        await anyio.lowlevel.checkpoint()
+
+    @property
+    def _raises_after_disconnect(self) -> bool:
+        return self._spec_version >= (2, 4)
+
+    # The client's side
+
+    def _call_app(self) -> Awaitable[None]:
+        return self._app(self.scope, self.receive, self.send)
+
+    def start(self) -> None:
+        """Call the app, in a task of its own."""
+        self._task = IndependentTask(self._call_app, name=self.name, on_done=self._app_ended)
+
+    def _app_ended(self) -> None:
+        self._for_client.fire()
+        if self._closed and not self._failed:  # it was detached, and has nothing to report
+            self._on_settled(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client has let go."""
+        return self._closed
+
+    async def part(
+        self, reason: BaseException | None, *, grace: float | None = None, detach: bool | None = None
+    ) -> None:
+        """See the app to its end, and raise what is left to raise.
+
+        An app that still runs is told that the client has gone. If it listens, or takes notice at once, it has its
+        grace to end by itself; then, or if it does not, it is cancelled. A detached one is left to itself until the
+        client closes, and has its grace then in any case.
+
+        Args:
+            reason: The exception that is under way. What the app raises is told beside it, not instead.
+            grace: Seconds, in place of ``disconnect_grace``.
+            detach: In place of ``background``.
+        """
+        self._closed = True
+        if not self._task.done:
+            self._disconnected = True
+            self._for_app.fire()
+            self._for_client.fire()
+            if self._detached if detach is None else detach:
+                return
+        grace = self._options.disconnect_grace if grace is None else grace
+        stuck: BaseException | None = None
+        try:
+            await self._task.end(grace=grace, noticed=lambda: self._told or self._listening or self._detached)
+        except ApplicationStuckError as error:
+            stuck = error
+        finally:
+            await self._release(grace=grace)
+        self._on_settled(self)
+        failure = stuck or self._failure()
+        if failure is None or failure is reason:
+            return
+        if reason is None:
+            raise failure
+        tell_beside(reason, failure)
+
+    async def _release(self, *, grace: float) -> None:  # noqa: B027 - most have nothing to do
+        """Let go of what the conversation holds besides the app, which has ended."""
+
+    async def _finish(self, reason: BaseException | None = None) -> None:
+        """All is said on both sides: wait for the app's return, background work included."""
+        self._closed = True
+        if not (self._task.done or self._detached):
+            try:
+                in_time = await self._task.wait(self._read_timeout)
+            except BaseException as interruption:
+                await self.part(interruption)
+                raise
+            if not in_time:
+                await self._time_out(
+                    f"waiting for the application to return after {self.ended_by} "
+                    '(background="detach" does not wait for background work)'
+                )
+        if self._task.done:
+            await self.part(reason)
+
+    async def _await_app(self, awaited: str) -> None:
+        """Wait until the app has moved on: for one round of the loop, cheap and often enough, then in earnest."""
+        moves = self._for_client.count
+        try:
+            await one_round()
+            in_time = self._for_client.count > moves or await self._for_client.wait(self._read_timeout)
+        except BaseException as interruption:
+            await self.part(interruption)
+            raise
+        if not in_time:
+            await self._time_out(awaited)
+
+    async def _time_out(self, awaited: str) -> NoReturn:
+        error = self._timeout_error(self._read_timeout, awaited)
+        await self.part(error)
+        raise error
+
+    def _timeout_error(self, seconds: float | None, awaited: str) -> httpx.ReadTimeout:
+        msg = f"{self.name}: {seconds} seconds passed while {awaited}; the application is {self._task.where()}"
+        return httpx.ReadTimeout(msg, request=self._request)
+
+    @property
+    def _detached(self) -> bool:
+        return self._options.background == "detach"
+
+    @property
+    def _failed(self) -> bool:
+        return self._task.exception is not None or self._violation is not None
+
+    def _failure(self) -> BaseException | None:
+        """Return what the app did wrong, if the test must hear of it and has not yet."""
+        if self._reported:
+            return None
+        self._reported = True
+        error = self._task.exception or self._violation
+        told_to_raise = self._options.raise_server_exceptions
+        if error is None:
+            omission = "" if self._disconnected or not told_to_raise else self._omission()
+            return ASGIProtocolError(f"application returned while {omission}".rstrip()) if omission else None
+        if self._disconnected and _is_departure(error):
+            return None
+        return error if told_to_raise or isinstance(error, KeyboardInterrupt | SystemExit) else None
+
+    @abstractmethod
+    def _omission(self) -> str:
+        """Say which state an app that has returned has left the conversation in, and what to check; "" for none."""
+
+
+@lru_cache
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _is_departure(error: BaseException) -> bool:
+    """Whether `error` only passes on what ``send()`` said of the client's departure.
+
+    Frameworks make an exception of their own of it: Starlette's ``ClientDisconnect`` and ``WebSocketDisconnect``, say,
+    which it does not raise ``from`` ours.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_departure(inner) for inner in error.exceptions)
+    if isinstance(error, ClientDisconnected) or isinstance(error.__cause__, ClientDisconnected):
+        return True
+    return isinstance(error.__context__, ClientDisconnected) and "disconnect" in type(error).__name__.lower()
