@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from ._errors import ASGIProtocolError
+from ._fields import Illegal, header, kind_of, not_pairs, octets, stranger
 from ._types import Message
 
 
@@ -79,10 +80,6 @@ STRANGERS: dict[str, str] = {
     "lifespan.startup.complete": "The scope is an HTTP one: look at scope['type'] before you answer.",
 }
 
-# RFC 9110 section 5.6.2 (token) and section 5.5 (field values). Some servers send the other control characters, too.
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BAD_IN_VALUE = re.compile(rb"[\x00\x0a-\x0d]")
-_BAD_IN_STRICT_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH = re.compile(rb"[0-9]{1,20}")
 
 _CHUNKED = -1
@@ -131,12 +128,7 @@ class HTTPResponseState:
             ASGIProtocolError: The message is illegal. So is every message after it.
         """
         try:
-            try:
-                kind = message["type"]
-            except (TypeError, KeyError, IndexError):
-                raise _Illegal(
-                    f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'."
-                ) from None
+            kind = kind_of(message)
             if kind == "http.response.body":
                 return self._body(message)
             if kind == "http.response.start":
@@ -145,9 +137,8 @@ class HTTPResponseState:
                 self._step(Event.DEBUG)
                 self.debug = message.get("info")
             else:
-                hint = STRANGERS.get(kind, "") if isinstance(kind, str) else "The type of a message is a string."
-                raise _Illegal(f"sent a message of type {kind!r}, unknown here", hint)
-        except _Illegal as illegal:
+                raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
+        except Illegal as illegal:
             self.state = State.FAILED
             what, hint = illegal.args
             raise ASGIProtocolError(f"application {what}. {hint}".rstrip()) from None
@@ -161,7 +152,7 @@ class HTTPResponseState:
         try:
             self.state = TRANSITIONS[state][event]
         except KeyError:
-            raise _Illegal(f"sent {event.value} while {state.value}", HINTS.get((state, event), "")) from None
+            raise Illegal(f"sent {event.value} while {state.value}", HINTS.get((state, event), "")) from None
 
     def _start(self, message: Message) -> None:
         self._step(Event.START)
@@ -172,15 +163,14 @@ class HTTPResponseState:
         try:
             checked = [
                 _header(
-                    name if type(name) is bytes else _octets(name, "header name"),
-                    value if type(value) is bytes else _octets(value, "header value"),
+                    name if type(name) is bytes else octets(name, "header name"),
+                    value if type(value) is bytes else octets(value, "header value"),
                     self._strict,
                 )
                 for name, value in headers
             ]
         except (TypeError, ValueError):
-            hint = "Headers are an iterable of [name, value] pairs of bytes."
-            raise _Illegal(f"sent headers={headers!r}", hint) from None
+            raise not_pairs(headers) from None
         self._bodyless = status in _BODYLESS or self._method == "HEAD"
         self.headers, length = _framed(checked)
         self._left = None if self._bodyless else length
@@ -193,33 +183,22 @@ class HTTPResponseState:
         if not self._strict:
             body = body or b""  # None, say: uvicorn lets pass whatever is false
         elif not isinstance(more_body, bool):
-            raise _Illegal(f"sent http.response.body with more_body={more_body!r}", "more_body is a bool.")
-        chunk = body if type(body) is bytes else _octets(body, "body")
+            raise Illegal(f"sent http.response.body with more_body={more_body!r}", "more_body is a bool.")
+        chunk = body if type(body) is bytes else octets(body, "body")
         if self._bodyless:
             if self._strict and chunk:
-                raise _Illegal(f"sent a body with a response that has none ({self._method}, {self.status})", "")
+                raise Illegal(f"sent a body with a response that has none ({self._method}, {self.status})", "")
             chunk = b""
         elif self._left is not None:
             self._left = _left(self._left, len(chunk))
             if self._left and not more_body:
                 self.tail = chunk
-                raise _Illegal(
+                raise Illegal(
                     f"ended a body shorter than its content-length, by {self._left} bytes",
                     "Was the body changed (compressed, say) after the header was set?",
                 )
         self.complete = not more_body
         return chunk
-
-
-class _Illegal(Exception):  # noqa: N818 - what is illegal, and what to check; never leaves this module
-    """A message breaks a rule."""
-
-
-def _octets(value: Any, what: str) -> bytes:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    hint = f"Encode it: a {what} is bytes." if isinstance(value, str) else f"A {what} is bytes."
-    raise _Illegal(f"sent the {what} {value!r}", hint)
 
 
 def _status(message: Message, *, strict: bool) -> int:
@@ -228,26 +207,18 @@ def _status(message: Message, *, strict: bool) -> int:
         status = int(status)
     if not isinstance(status, int):
         sent = f"status={status!r}" if "status" in message else "no status"
-        raise _Illegal(f"sent http.response.start with {sent}", "The status is an int.")
+        raise Illegal(f"sent http.response.start with {sent}", "The status is an int.")
     if not 200 <= status <= (599 if strict else 999):
         hint = "A final response has three digits and starts at 200; informational ones are an extension."
-        raise _Illegal(f"sent http.response.start with status={status!r}", hint)
+        raise Illegal(f"sent http.response.start with status={status!r}", hint)
     return int(status)
 
 
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again
 def _header(name: bytes, value: bytes, strict: bool) -> tuple[bytes, bytes, int | None]:  # noqa: FBT001 - faster so
     """Return its name, its value, and how it frames the body: its length, -1 for in chunks, None for not."""
-    lowered = name.lower()
-    if not _NAME.fullmatch(name):
-        raise _Illegal(f"sent a header named {name!r}", "Names are made of the characters that RFC 9110 5.6.2 allows.")
-    if strict and name != lowered:
-        raise _Illegal(f"sent a header named {name!r}", "ASGI asks for lower-cased names.")
-    if (_BAD_IN_STRICT_VALUE if strict else _BAD_IN_VALUE).search(value):
-        hint = "A value has no control characters (RFC 9110 5.5). Is something unchecked put into a header?"
-        raise _Illegal(f"sent the header {name!r} with the value {value!r}", hint)
-    value = value.strip(b" \t")
-    framing = _framing(lowered, value)
+    name, value = header(name, value, strict=strict)
+    framing = _framing(name.lower(), value)
     if framing is not None and b"," in value:  # a list of equal lengths: a client gets to see one
         value = value.partition(b",")[0].strip()
     return name, value, framing
@@ -257,11 +228,11 @@ def _framing(name: bytes, value: bytes) -> int | None:
     if name == b"content-length":
         length, *more = {part.strip() for part in value.split(b",")}
         if more or not _LENGTH.fullmatch(length):
-            raise _Illegal(f"sent content-length: {value!r}", "It is one decimal number (RFC 9110 8.6).")
+            raise Illegal(f"sent content-length: {value!r}", "It is one decimal number (RFC 9110 8.6).")
         return int(length)
     if name == b"transfer-encoding":
         if value.lower() != b"chunked":
-            raise _Illegal(f"sent transfer-encoding: {value!r}", "The server frames the body; leave it out.")
+            raise Illegal(f"sent transfer-encoding: {value!r}", "The server frames the body; leave it out.")
         return _CHUNKED
     return None
 
@@ -273,7 +244,7 @@ def _framed(headers: list[tuple[bytes, bytes, int | None]]) -> tuple[list[tuple[
         return [(name, value) for name, value, framing in headers if framing in {None, _CHUNKED}], None
     if len(framings) > 1:
         if len(set(framings)) > 1:
-            raise _Illegal(f"sent content-length with {framings}", "It is one decimal number (RFC 9110 8.6).")
+            raise Illegal(f"sent content-length with {framings}", "It is one decimal number (RFC 9110 8.6).")
         where = [framing is not None for _, _, framing in headers].index(True)
         headers = [header for index, header in enumerate(headers) if header[2] is None or index == where]
     return [(name, value) for name, value, _ in headers], framings[0] if framings else None
@@ -281,7 +252,7 @@ def _framed(headers: list[tuple[bytes, bytes, int | None]]) -> tuple[list[tuple[
 
 def _left(left: int, length: int) -> int:
     if length > left:
-        raise _Illegal(
+        raise Illegal(
             f"sent a body longer than its content-length, by {length - left} bytes or more",
             "Was the body changed (compressed, say) after the header was set? Is the length counted in characters?",
         )

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
+from ._fields import TOKEN
 from ._types import Address, Scope
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -26,7 +27,6 @@ HTTP_EXTENSIONS: Mapping[str, Any] = {"http.response.debug": {}}
 
 _UNSAFE_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 _UNSAFE_IN_VALUE = re.compile(rb"[\x00\r\n]")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 
 
 def http_scope(
@@ -79,7 +79,7 @@ def http_scope(
 
 @lru_cache(maxsize=1024)  # a client sends much the same headers again and again
 def _header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    if not _NAME.fullmatch(name) or _UNSAFE_IN_VALUE.search(value):
+    if not TOKEN.fullmatch(name) or _UNSAFE_IN_VALUE.search(value):
         msg = f"no HTTP client can send the header {name!r}: {value!r}"
         raise ValueError(msg)
     return name.lower(), value.strip(b" \t")
