@@ -107,6 +107,31 @@ def test_a_call_is_one_trip(hop: ThreadHop, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(trips) == 1
 
 
+@pytest.mark.parametrize("suspends", [False, True])
+def test_a_call_has_its_outcome_before_the_waiting_thread_is_woken(
+    portal: BlockingPortal, monkeypatch: pytest.MonkeyPatch, suspends: bool
+) -> None:
+    async def answer() -> str:
+        if suspends:
+            await anyio.lowlevel.checkpoint()
+        return "answer"
+
+    call = Call(answer, "a call")
+    outcomes: list[str] = []
+
+    class Finished:
+        def release(self) -> None:
+            outcomes.append(call.outcome(loop_ends=False))
+
+    async def start() -> None:
+        monkeypatch.setattr(call, "finished", Finished())
+        call.start()
+        await anyio.wait_all_tasks_blocked()
+
+    portal.call(start)
+    assert outcomes == ["answer"]
+
+
 @pytest.mark.parametrize(
     "error",
     [
