@@ -16,14 +16,20 @@ import httpx
 from ._fields import TOKEN
 from ._types import Address, Scope
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 #: The version of the HTTP & WebSocket spec that scopes advertise. At 2.3, as uvicorn's, ``send()`` is silent after a
 #: disconnect; from 2.4 on it raises. Override it with ``scope={"asgi": {"version": "3.0", "spec_version": "2.4"}}``.
 HTTP_SPEC_VERSION = "2.3"
 
+#: The same for WebSocket scopes; ``send()`` raises after a disconnect, as uvicorn's does.
+WEBSOCKET_SPEC_VERSION = "2.4"
+
 #: What the client offers in ``scope["extensions"]``. ``http.response.debug`` is made for test clients.
 HTTP_EXTENSIONS: Mapping[str, Any] = {"http.response.debug": {}}
+WEBSOCKET_EXTENSIONS: Mapping[str, Any] = {"websocket.http.response": {}}
+
+_WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 _UNSAFE_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 _UNSAFE_IN_VALUE = re.compile(rb"[\x00\r\n]")
@@ -75,6 +81,37 @@ def http_scope(
         "state": dict(state),
         "extensions": {name: dict(value) for name, value in extensions.items()},
     }
+
+
+def asks_for_websocket(scope: Scope) -> bool:
+    """Whether the request of an HTTP scope is a WebSocket handshake (RFC 6455 section 4.2.1, 3 and 4).
+
+    One that asks to upgrade to something else, or without ``Connection: Upgrade``, is an ordinary request.
+    """
+    for name, value in scope["headers"]:
+        if name == b"upgrade":
+            return value.lower() == b"websocket" and b"upgrade" in _tokens(scope, b"connection", lower=True)
+    return False
+
+
+def websocket_scope(scope: Scope, *, extensions: Mapping[str, Any]) -> Scope:
+    """Return the scope of a handshake, given as an HTTP scope (ASGI WebSocket spec, "WebSocket Connection Scope")."""
+    websocket = dict(scope)
+    del websocket["method"]
+    websocket.update(
+        type="websocket",
+        asgi={"version": "3.0", "spec_version": WEBSOCKET_SPEC_VERSION},
+        scheme=_WEBSOCKET_SCHEMES.get(scope["scheme"], scope["scheme"]),
+        subprotocols=[token.decode("latin-1") for token in _tokens(scope, b"sec-websocket-protocol")],
+        extensions={name: dict(value) for name, value in extensions.items()},
+    )
+    return websocket
+
+
+def _tokens(scope: Scope, header: bytes, *, lower: bool = False) -> list[bytes]:
+    listed = b",".join(value for name, value in scope["headers"] if name == header)
+    tokens = (token.strip() for token in (listed.lower() if lower else listed).split(b","))
+    return [token for token in tokens if token]
 
 
 @lru_cache(maxsize=1024)  # a client sends much the same headers again and again

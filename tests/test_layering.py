@@ -18,15 +18,17 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("**/*.py"))
 #: A module may import those in the rows above its own. (Rows may name modules that are still to come.)
 LAYERS = (
     {"_types", "_errors", "_fields"},
-    {"_app", "_frames", "_scope", "_options", "_http_state", "_websocket_state", "_lifespan_state"},
+    {"_app", "_frames", "_scope", "_handshake", "_options", "_http_state", "_lifespan_state"},
+    {"_websocket_state"},
+    {"_payload"},
     {"_tasks"},
     {"_request_body", "_hop", "_conversation"},
     {"_exchange", "_websocket", "_lifespan", "_loops"},
-    {"_wire"},
-    {"_response"},
+    {"_wire", "_response", "_session"},
     {"_transport"},
+    {"_blocking_wire"},
     {"_blocking"},
-    {"_cookies", "_core"},
+    {"_blocking_session", "_cookies", "_core"},
     {"_client"},
     {"_sync"},
     {"__init__"},
@@ -41,7 +43,8 @@ ANYIO = {
 }
 HTTPX = {
     *("_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
-    *("_response", "_transport", "_blocking", "_cookies", "_core", "_client", "_sync"),
+    *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
+    *("_client", "_sync"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
@@ -57,6 +60,7 @@ OUTSIDE = {
     "anyio.to_thread": THREADS,
     "httpx": HTTPX,
     "wsproto": {"_wire"},
+    "httpcore": {"_wire", "_blocking_wire"},  # which httpx brings
     "pytest": {"pytest_plugin"},
     "starlette": {"starlette"},
 }

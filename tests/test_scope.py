@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import Scope
-from asgi_testkit._scope import HTTP_EXTENSIONS, HTTP_SPEC_VERSION, http_scope
+from asgi_testkit._scope import (
+    HTTP_EXTENSIONS,
+    HTTP_SPEC_VERSION,
+    WEBSOCKET_EXTENSIONS,
+    WEBSOCKET_SPEC_VERSION,
+    asks_for_websocket,
+    http_scope,
+    websocket_scope,
+)
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -27,6 +35,12 @@ def get(url: str = "http://testserver/", **options: Any) -> httpx.Request:
 
 def aim(target: bytes) -> httpx.Request:
     return get("http://testserver/elsewhere?x", extensions={"target": target})
+
+
+def handshake(url: str = "ws://testserver/", *headers: tuple[str, str], **options: Any) -> Scope:
+    """Return the WebSocket scope of a handshake."""
+    upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+    return websocket_scope(scope_of(get(url, headers=[*upgrade, *headers]), **options), extensions=WEBSOCKET_EXTENSIONS)
 
 
 def test_the_scope_is_the_one_that_uvicorn_builds() -> None:
@@ -294,3 +308,148 @@ def test_no_scope_shares_anything_with_the_next() -> None:
 
 def test_only_what_is_made_for_test_clients_is_offered_by_default() -> None:
     assert HTTP_EXTENSIONS == {"http.response.debug": {}}
+
+
+# What asks for a WebSocket connection
+
+
+@pytest.mark.parametrize(
+    "connections",
+    [
+        pytest.param(["Upgrade"], id="alone"),
+        pytest.param(["upgrade"], id="lower case"),
+        pytest.param(["UPGRADE"], id="upper case"),
+        pytest.param(["keep-alive, Upgrade"], id="in a list"),
+        pytest.param(["Upgrade,keep-alive"], id="in a list without blanks"),
+        pytest.param([" , keep-alive\t,, Upgrade ,"], id="in a list with gaps"),
+        pytest.param(["keep-alive", "Upgrade"], id="in the second header"),
+        pytest.param(["Upgrade", "keep-alive"], id="in the first header"),
+    ],
+)
+@pytest.mark.parametrize("upgrade", ["websocket", "WebSocket", "WEBSOCKET", " websocket\t"])
+def test_a_handshake_is_an_upgrade_to_websocket(connections: list[str], upgrade: str) -> None:
+    headers = [*(("Connection", value) for value in connections), ("X-Other", "1"), ("Upgrade", upgrade)]
+    assert asks_for_websocket(scope_of(get(headers=headers)))
+    assert asks_for_websocket(scope_of(get(headers=headers[::-1])))
+
+
+@pytest.mark.parametrize(
+    "upgrade", ["h2c", "foo/2", "websocket, h2c", "h2c, websocket", "websockets", "web socket", ""]
+)
+def test_an_upgrade_to_something_else_is_an_ordinary_request(upgrade: str) -> None:
+    assert not asks_for_websocket(scope_of(get(headers={"connection": "Upgrade", "upgrade": upgrade})))
+
+
+@pytest.mark.parametrize(
+    "connections",
+    [[], [""], ["keep-alive"], ["close"], ["upgraded"], ["up", "grade"], ["keep-alive Upgrade"]],
+    ids=repr,
+)
+def test_an_upgrade_that_the_connection_header_does_not_name_is_an_ordinary_request(connections: list[str]) -> None:
+    headers = [*(("Connection", value) for value in connections), ("Upgrade", "websocket")]
+    assert not asks_for_websocket(scope_of(get(headers=headers)))
+
+
+@pytest.mark.parametrize("headers", [{}, {"connection": "Upgrade"}, {"sec-websocket-version": "13"}], ids=repr)
+def test_without_an_upgrade_header_a_request_is_an_ordinary_one(headers: dict[str, str]) -> None:
+    assert not asks_for_websocket(scope_of(get("ws://testserver/", headers=headers)))
+
+
+# The scope of a WebSocket connection
+
+
+def test_the_scope_of_a_handshake_is_the_one_that_uvicorn_builds() -> None:
+    protocols = ("Sec-WebSocket-Protocol", "chat, v2.chat")
+    scope = handshake("wss://example.org/a%20b?c=%20d", protocols, root_path="/mount", state={"db": 1})
+    assert scope == {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "server": ("example.org", 443),
+        "client": ("1.2.3.4", 5),
+        "scheme": "wss",
+        "root_path": "/mount",
+        "path": "/a b",
+        "raw_path": b"/a%20b",
+        "query_string": b"c=%20d",
+        "headers": [
+            (b"host", b"example.org"),
+            (b"connection", b"Upgrade"),
+            (b"upgrade", b"websocket"),
+            (b"sec-websocket-protocol", b"chat, v2.chat"),
+        ],
+        "subprotocols": ["chat", "v2.chat"],
+        "state": {"db": 1},
+        "extensions": {"websocket.http.response": {}},
+    }
+    assert type(scope) is dict
+    assert type(scope["subprotocols"]) is list
+
+
+def test_the_spec_version_is_one_in_which_send_raises_after_a_disconnect() -> None:
+    assert handshake()["asgi"]["spec_version"] == WEBSOCKET_SPEC_VERSION >= "2.4"
+
+
+@pytest.mark.parametrize(
+    "url, scheme, server",
+    [
+        ("ws://testserver/", "ws", ("testserver", 80)),
+        ("wss://testserver/", "wss", ("testserver", 443)),
+        ("http://testserver/", "ws", ("testserver", 80)),
+        ("https://testserver/", "wss", ("testserver", 443)),
+        ("ws://testserver:80/", "ws", ("testserver", 80)),
+        ("ws://testserver:443/", "ws", ("testserver", 443)),
+        ("wss://testserver:8443/", "wss", ("testserver", 8443)),
+        ("ws://[::1]/", "ws", ("::1", 80)),
+        ("unknown://testserver/", "unknown", ("testserver", None)),
+    ],
+)
+def test_the_scheme_is_that_of_websockets_and_so_is_the_port(
+    url: str, scheme: str, server: tuple[str, int | None]
+) -> None:
+    scope = handshake(url)
+    assert (scope["scheme"], scope["server"]) == (scheme, server)
+
+
+@pytest.mark.parametrize(
+    "values, subprotocols",
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([""], [], id="empty header"),
+        pytest.param(["chat"], ["chat"], id="one"),
+        pytest.param(["b, a,C"], ["b", "a", "C"], id="a list"),
+        pytest.param(["b", "a, c"], ["b", "a", "c"], id="several headers"),
+        pytest.param([" , chat\t,, v2 ,"], ["chat", "v2"], id="a list with gaps"),
+    ],
+)
+def test_subprotocols_are_listed_in_the_order_of_the_headers(values: list[str], subprotocols: list[str]) -> None:
+    scope = handshake("ws://testserver/", *(("Sec-WebSocket-Protocol", value) for value in values))
+    assert scope["subprotocols"] == subprotocols
+
+
+def test_the_scope_of_the_request_is_left_as_it_is() -> None:
+    request = get(headers={"connection": "Upgrade", "upgrade": "websocket"})
+    before = scope_of(request, extensions=HTTP_EXTENSIONS)
+    scope = websocket_scope(before, extensions={})
+    assert before == scope_of(request, extensions=HTTP_EXTENSIONS)
+    assert scope["extensions"] == {}
+
+
+def test_the_state_of_a_handshake_is_a_shallow_copy_of_the_lifespans() -> None:
+    state = {"list": [1], "number": 1}
+    seen = handshake(state=state)["state"]
+    seen["number"] = 2
+    seen["list"].append(2)
+    assert state == {"list": [1, 2], "number": 1}
+
+
+def test_no_handshake_shares_anything_with_the_next() -> None:
+    first = handshake()
+    first["asgi"]["version"] = "changed"
+    first["extensions"]["websocket.http.response"]["changed"] = True
+    first["extensions"]["mine"] = {}
+    first["subprotocols"].append("mine")
+    second = handshake()
+    assert second["asgi"]["version"] == "3.0"
+    assert second["extensions"] == WEBSOCKET_EXTENSIONS == {"websocket.http.response": {}}
+    assert second["subprotocols"] == []
