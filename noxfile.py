@@ -24,6 +24,9 @@ EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir())
 # The Pythons on which this run has measured coverage.
 measured: list[str] = []
 
+# A worker for each core: the suite keeps one of them busy for minutes.
+PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
+
 
 def group(name: str) -> tuple[str, ...]:
     # `pip install --group` would do, but a pip as old as Python 3.11's does not know it.
@@ -61,7 +64,9 @@ def tests(session: nox.Session) -> None:
     """Run the suite on one Python, and measure coverage."""
     version = str(session.python)
     session.install("-e", ".", *group("tests"))
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"COVERAGE_FILE": f".coverage.{version}"})
+    data = {"COVERAGE_FILE": f".coverage.{version}"}
+    session.run("coverage", "erase", env=data)
+    session.run("coverage", "run", "-m", *PYTEST, *session.posargs, env=data)
     measured.append(version)
 
 
@@ -71,7 +76,8 @@ def coverage(session: nox.Session) -> None:
     if not measured:
         session.error(f"none of Python {', '.join(PYTHONS)} was found")
     session.install(*group("coverage"))
-    session.run("coverage", "combine", *(f".coverage.{version}" for version in measured))
+    data = [str(path) for version in measured for path in Path().glob(f".coverage.{version}.*")]  # one of each worker
+    session.run("coverage", "combine", "--quiet", *data)
     session.run("coverage", "report", env={"COVERAGE_OUT_OF_REACH": out_of_reach(measured)})
 
 
@@ -88,7 +94,7 @@ def lowest(session: nox.Session) -> None:
     """Run the suite with the oldest versions that the package says it works with."""
     requirements = PYPROJECT["project"]["dependencies"]
     session.install("-e", ".", *(re.sub(r">=([\d.]+).*", r"==\1", each) for each in requirements), *group("tests"))
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", *PYTEST, *session.posargs)
 
 
 @nox.session
@@ -119,7 +125,7 @@ def wheel(session: nox.Session) -> None:
     shutil.rmtree(tree / "asgi_testkit")
     session.install(str(built_wheel))
     with session.chdir(tree):
-        session.run("python", "-m", "pytest", *session.posargs)
+        session.run("python", "-m", *PYTEST, *session.posargs)
 
 
 @nox.session

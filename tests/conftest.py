@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -14,6 +15,12 @@ from .faces import AwaitedFace, BlockingFace, Face
 def pytest_configure() -> None:
     """Have Ctrl-C raise: a shell ignores it in what it runs in the background, and in all that is started there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_are_their_own() -> None:
+    """Have coverage measure the tests, and not the programs that they start: it would import what those must not."""
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
