@@ -65,8 +65,19 @@ def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:
     return jar
 
 
+class Cookies(httpx.Cookies):
+    """Cookies that look at a response only where it sets any: for the library, the search in vain is long work."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Keep what the response sets."""
+        if "set-cookie" in response.headers or "set-cookie2" in response.headers:
+            super().extract_cookies(response)
+
+
 class CookiesForAnyHost:
     """Gives an httpx client such a jar, and keeps it one when the cookies are replaced as a whole."""
+
+    _cookies_of_our_jar: Cookies | None = None
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request; its own cookies, too, may have a domain without a dot."""
@@ -77,7 +88,14 @@ class CookiesForAnyHost:
     @property
     def cookies(self) -> httpx.Cookies:
         """The cookies that the client keeps, and sends."""
-        return super().cookies  # type: ignore[misc, no-any-return]  # the httpx client beside it
+        cookies: httpx.Cookies = super().cookies  # type: ignore[misc]  # the httpx client beside it
+        ours = self._cookies_of_our_jar
+        if ours is not None and ours.jar is cookies.jar:
+            return ours
+        if type(cookies.jar) is not DotlessHostJar:
+            return cookies  # a jar of the test's own may want to see every response
+        self._cookies_of_our_jar = ours = Cookies(cookies.jar)
+        return ours
 
     @cookies.setter
     def cookies(self, cookies: CookieTypes | None) -> None:

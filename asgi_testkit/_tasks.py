@@ -222,6 +222,7 @@ class IndependentTask(Generic[T]):
         interruption: BaseException | None = None
         with anyio.CancelScope(shield=True):
             try:
+                await one_round()  # an app that listens needs no more, most often
                 for _ in range(ROUNDS_TO_NOTICE):
                     if self.done or noticed():
                         await self.wait(grace)
@@ -229,7 +230,7 @@ class IndependentTask(Generic[T]):
                     await anyio.lowlevel.checkpoint()
             except cancelled_error as error:  # asyncio's own task.cancel() passes through a shield
                 interruption = error
-            deadline = anyio.current_time() + CANCEL_TIMEOUT
+            deadline = 0.0 if self.done else anyio.current_time() + CANCEL_TIMEOUT
             while not self.done and anyio.current_time() < deadline:
                 self.cancel()
                 try:

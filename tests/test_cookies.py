@@ -302,3 +302,42 @@ def test_no_cookies_are_an_empty_jar(cookies: CookieTypes | None) -> None:
 def test_an_empty_jar_is_a_jar_all_the_same() -> None:
     jar = CookieJar()
     assert jar_for_any_host(jar) is jar
+
+
+# What it costs
+
+
+def test_a_response_that_sets_no_cookie_is_not_searched_for_one(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+    search = DotlessHostJar.extract_cookies
+
+    def counted(jar: DotlessHostJar, response: Any, request: Any) -> None:
+        searched.append(request.full_url)
+        search(jar, response, request)
+
+    monkeypatch.setattr(DotlessHostJar, "extract_cookies", counted)
+    with open_browser(face) as browser:
+        assert browser.sent("/first") == set()
+        browser.receive("a=1", "/second")
+        assert browser.sent("/third") == {"a=1"}
+        assert browser.client.cookies is browser.client.cookies
+        browser.client.cookies = {"b": "2"}
+        browser.receive("c=3", "/fourth")
+        assert browser.sent("/fifth") == {"b=2", "c=3"}
+    assert searched == ["http://testserver/second", "http://testserver/fourth"]
+
+
+def test_a_jar_of_the_test_s_own_sees_every_response(face: Face) -> None:
+    class Jar(CookieJar):
+        seen = 0
+
+        def extract_cookies(self, response: Any, request: Any) -> None:
+            self.seen += 1
+            super().extract_cookies(response, request)
+
+    jar = Jar()
+    with open_browser(face, cookies=jar) as browser:
+        assert browser.client.cookies.jar is jar
+        assert browser.sent() == set()
+        browser.receive("a=1")
+    assert jar.seen == 2
