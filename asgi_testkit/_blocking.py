@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
+from ._conversation import Conversation
 from ._errors import exception_in_flight, tell_beside
 from ._exchange import HTTPExchange
 from ._response import ResponseStream
 from ._transport import ASGITransport
 from ._types import Scope
+from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     from ._hop import ThreadHop
@@ -72,7 +74,12 @@ class BlockingTransport(httpx.BaseTransport):
         else:
             response, body = hop.call(lambda: self._whole(sent), name=name)
             response.stream = body
-        response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
+        if "network_stream" in response.extensions:
+            from ._blocking_wire import BlockingWireStream
+
+            response.extensions["network_stream"] = BlockingWireStream(response.extensions["network_stream"], hop)
+        if "asgi" in response.extensions:  # a WebSocket handshake may be refused without the app
+            response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
         return response
 
     async def _whole(self, request: httpx.Request) -> tuple[httpx.Response, httpx.SyncByteStream]:
@@ -93,7 +100,7 @@ class BlockingTransport(httpx.BaseTransport):
 class BlockingStream(httpx.SyncByteStream):
     """The body of a response, fetched as it is read: what is there comes in one trip."""
 
-    def __init__(self, exchange: HTTPExchange, hop: ThreadHop) -> None:
+    def __init__(self, exchange: HTTPExchange | WebSocketConnection, hop: ThreadHop) -> None:
         self._exchange = exchange
         self._hop = hop
 
@@ -103,7 +110,7 @@ class BlockingStream(httpx.SyncByteStream):
 
     async def _next_chunks(self) -> list[bytes]:
         chunk = await self._exchange.next_chunk()
-        return [] if chunk is None else [chunk, *self._exchange.take()]
+        return [] if chunk is None else [chunk, *self._exchange.take_chunks()]
 
     def close(self) -> None:
         """Let go of the response: see `HTTPExchange.close`."""
@@ -127,7 +134,7 @@ class WholeBody(httpx.SyncByteStream):
             if isinstance(error, anyio.get_cancelled_exc_class()) and error is not exchange.app_exception:
                 raise  # not a failure, but the end of this trip: Ctrl-C, or the loop ends
             self._error = error
-        self.chunks = exchange.take()
+        self.chunks = exchange.take_chunks()
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self.chunks
@@ -146,26 +153,29 @@ class WholeBody(httpx.SyncByteStream):
 
 
 class BlockingExchange:
-    """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`."""
+    """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`.
 
-    def __init__(self, exchange: HTTPExchange, hop: ThreadHop) -> None:
-        self._exchange = exchange
-        self._hop = hop
+    For tests, four things are public: `scope`, `done`, `app_exception` and `wait`.
+    """
+
+    def __init__(self, conversation: Conversation, hop: ThreadHop) -> None:
+        self.conversation = conversation
+        self.hop = hop
 
     @property
     def scope(self) -> Scope:
         """The scope that the app was called with, and that it may have changed."""
-        return self._exchange.scope
+        return self.conversation.scope
 
     @property
     def app_exception(self) -> BaseException | None:
         """What the app raised, as it is; None while it runs, or if it returned."""
-        return self._exchange.app_exception
+        return self.conversation.app_exception
 
     @property
     def done(self) -> bool:
         """Whether the app has ended."""
-        return self._exchange.done
+        return self.conversation.done
 
     def wait(self, timeout: float | None = 5.0) -> None:
         """Wait until the app has ended. What it raised is in `app_exception`; it is not raised here.
@@ -176,7 +186,7 @@ class BlockingExchange:
         Raises:
             TimeoutError: The app has not ended in time. The text shows where it is suspended.
         """
-        self._hop.call(lambda: self._exchange.wait(timeout), name=self._exchange.name)
+        self.hop.call(lambda: self.conversation.wait(timeout), name=self.conversation.name)
 
 
 def _as_async(request: httpx.Request) -> httpx.Request:

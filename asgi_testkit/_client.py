@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self
 
 import httpx
 
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
-from ._core import CLIENT_NAME, ClientCore, with_user_agent
+from ._core import CLIENT_NAME, ClientCore, handshake, with_user_agent
 from ._request_body import GeneratorStream
+from ._session import AsyncWebSocketSession
 from ._transport import ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
@@ -39,6 +40,8 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         background: Background = "wait",
         disconnect_grace: float = 1.0,
         strict: bool = False,
+        compression: bool = False,
+        max_message_size: int | None = 16 * 1024 * 1024,
         scope: Mapping[str, Any] | None = None,
         asgi_extensions: Mapping[str, Any] | None = None,
         cookies: CookieTypes | None = None,
@@ -60,6 +63,8 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
             background: ``"wait"`` or ``"detach"``.
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
+            compression: Whether WebSocket frames are compressed for a client that offers it.
+            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``.
             cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.
@@ -84,6 +89,8 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
                 background=background,
                 disconnect_grace=disconnect_grace,
                 strict=strict,
+                compression=compression,
+                max_message_size=max_message_size,
                 scope=scope,
                 asgi_extensions=asgi_extensions,
             ),
@@ -138,6 +145,34 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         """
         request = self.build_request(method, url, **options)
         return await self.send(request, auth=auth, follow_redirects=follow_redirects)
+
+    def websocket_connect(
+        self,
+        url: httpx.URL | str,
+        subprotocols: Sequence[str] | None = None,
+        *,
+        auth: Any = httpx.USE_CLIENT_DEFAULT,
+        follow_redirects: Any = False,
+        **options: Any,
+    ) -> AsyncWebSocketSession:
+        """Return a session to connect: ``async with client.websocket_connect(url) as session:``.
+
+        The handshake is a request of this client: its auth, cookies, headers, params and event hooks apply to it.
+
+        Args:
+            url: Relative to ``base_url``, or absolute: ``ws://``, ``wss://``, ``http://`` or ``https://``.
+            subprotocols: What to offer to the app.
+            auth: In place of the client's.
+            follow_redirects: Whether a redirect, in a denial response, is followed.
+            options: params, headers, cookies, timeout (in seconds; ``read`` limits the handshake and each receive,
+                ``write`` each send), extensions.
+        """
+
+        async def connect() -> httpx.Response:
+            request = self.build_request("GET", url, **handshake(subprotocols, options))
+            return await self.send(request, stream=True, auth=auth, follow_redirects=follow_redirects)
+
+        return AsyncWebSocketSession(connect)
 
     async def __aenter__(self) -> Self:
         """Run the app's startup.

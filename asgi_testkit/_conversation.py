@@ -174,7 +174,7 @@ class Conversation(ABC):
         grace = self._options.disconnect_grace if grace is None else grace
         stuck: BaseException | None = None
         try:
-            await self._task.end(grace=grace, noticed=lambda: self._told or self._listening or self._detached)
+            await self._task.end(grace=grace, noticed=self._may_notice)
         except ApplicationStuckError as error:
             stuck = error
         finally:
@@ -186,6 +186,10 @@ class Conversation(ABC):
         if reason is None:
             raise failure
         tell_beside(reason, failure)
+
+    def _may_notice(self) -> bool:
+        """Whether the app will hear of the disconnect by itself, as far as one can tell."""
+        return self._told or self._listening > 0 or self._detached
 
     async def _release(self, *, grace: float) -> None:  # noqa: B027 - most have nothing to do
         """Let go of what the conversation holds besides the app, which has ended."""
@@ -241,6 +245,10 @@ class Conversation(ABC):
         if self._reported:
             return None
         self._reported = True
+        return self._blame()
+
+    def _blame(self) -> BaseException | None:
+        """Return what the app did wrong, if the test must hear of it."""
         error = self._task.exception or self._violation
         told_to_raise = self._options.raise_server_exceptions
         if error is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
+from ._handshake import offer
 from ._lifespan import LifespanManager
 from ._tasks import HomeLoop
-from ._transport import ASGITransport
+from ._transport import MESSAGE_LEVEL, ASGITransport
 from ._types import LifespanMode
 
 #: What a client is called in ``user-agent`` and in ``scope["client"]``, as Starlette's.
@@ -20,6 +22,21 @@ def with_user_agent(headers: Any) -> httpx.Headers:
     result = httpx.Headers(headers)
     result.setdefault("user-agent", CLIENT_NAME)
     return result
+
+
+def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a request that opens a session, given those that a test wants it to have.
+
+    Raises:
+        TypeError: `subprotocols` is one string; several are meant.
+        ValueError: One of them has characters that a subprotocol cannot have.
+    """
+    headers: Any = offer(subprotocols)
+    if options.get("headers"):
+        headers = httpx.Headers(headers)
+        headers.update(options["headers"])
+    extensions = {**(options.get("extensions") or {}), MESSAGE_LEVEL: True}
+    return {**options, "headers": headers, "extensions": extensions}
 
 
 class ClientCore:

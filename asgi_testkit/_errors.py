@@ -8,6 +8,9 @@ What goes wrong on the way is told by whose fault it is::
      ├── LifespanError            the app said that its startup or shutdown failed
      │    └── LifespanTimeout     ... or did not say anything in time (also a TimeoutError)
      └── WrongEventLoopError      the test used a client in another event loop than it was opened in
+    Exception
+     └── WebSocketDisconnect      the app closed the connection, or rejected the handshake
+          └── WebSocketDenied     ... or answered the handshake with a response of its own
     OSError
      └── ClientDisconnected       what the *app* gets from ``send()`` after the client has gone
 
@@ -59,6 +62,40 @@ class LifespanTimeout(LifespanError, TimeoutError):  # noqa: N818 - the field's 
 
 class WrongEventLoopError(RuntimeError):
     """A client was opened in one event loop and used in another."""
+
+
+class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
+    """The WebSocket connection has ended, or was never established.
+
+    Attributes:
+        code: The close code (RFC 6455 section 7.4). 1006: there was no close frame.
+        reason: The reason that was given; ``""`` for none.
+        response: Where the app rejected the handshake: the response to it, status 403. None after that.
+    """
+
+    def __init__(
+        self, code: int = 1000, reason: str | None = None, *, text: str = "", response: httpx.Response | None = None
+    ) -> None:
+        """Describe the end: code, reason, and in `text` how it came about."""
+        self.code = code
+        self.reason: str = reason or ""
+        self.response = response
+        closed = f"code {code}" + (f", reason {reason!r}" if reason else "")
+        super().__init__(f"{text or 'the connection was closed'} ({closed})")
+
+
+class WebSocketDenied(WebSocketDisconnect):
+    """The app answered the WebSocket handshake with a response of its own (or, as a server's client sees it, with 500).
+
+    Attributes:
+        response: That response, read to its end.
+    """
+
+    response: httpx.Response
+
+    def __init__(self, response: httpx.Response, *, text: str = "") -> None:
+        """Describe the denial; the code is 1006, as of every connection that was not established."""
+        super().__init__(1006, text=text, response=response)
 
 
 class ClientDisconnected(OSError):  # noqa: N818 - design: the name tells the app what happened, not that it failed

@@ -122,7 +122,7 @@ class HTTPExchange(Conversation):
         return True
 
     async def gather(self) -> None:
-        """Wait until all of the body is here, to be had by `take`, and (unless detached) the app has ended.
+        """Wait until all of the body is here, to be had by `take_chunks`, and (unless detached) the app has ended.
 
         The reader keeps up whatever comes, so the app may get well ahead. The rest is as with `next_chunk`.
         """
@@ -155,7 +155,7 @@ class HTTPExchange(Conversation):
         self._for_app.fire()
         return chunk
 
-    def take(self) -> list[bytes]:
+    def take_chunks(self) -> list[bytes]:
         """Return what of the body is here already."""
         chunks = list(self._chunks)
         if chunks:

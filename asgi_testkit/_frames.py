@@ -11,7 +11,7 @@ from typing import Any
 FRAMES_SHOWN = 6
 
 #: Whose frames an error leaves out at the inner end: everything that waits does so in one of these.
-_LOOP_LIBRARIES = frozenset({"anyio", "asyncio", "trio", "uvloop"})
+_WAITING_ROOMS = frozenset({"anyio", "asyncio", "trio", "uvloop", __name__.partition(".")[0]})
 
 # What a suspended frame can be waiting for, the objects between two frames included.
 _WAITED_FOR = (Awaitable, AsyncGenerator, Generator)
@@ -20,11 +20,11 @@ _WAITED_FOR = (Awaitable, AsyncGenerator, Generator)
 def where_suspended(coroutine: Any, *, leave_out: str) -> str:
     """Say where a coroutine is suspended: its innermost frames, one a line, but for those of the module `leave_out`.
 
-    Below the last frame that is not an event loop library's own, none is shown.
+    Below the last frame that is neither an event loop library's nor this package's own, none is shown.
     """
     frames = [frame for frame in _frames(coroutine) if frame.f_globals.get("__name__") != leave_out]
     shown = len(frames)
-    while shown and str(frames[shown - 1].f_globals.get("__name__")).partition(".")[0] in _LOOP_LIBRARIES:
+    while shown and str(frames[shown - 1].f_globals.get("__name__")).partition(".")[0] in _WAITING_ROOMS:
         shown -= 1
     frames = (frames[:shown] or frames)[-FRAMES_SHOWN:]
     lines = [f'  File "{f.f_code.co_filename}", line {f.f_lineno}, in {f.f_code.co_qualname}' for f in frames]

@@ -16,6 +16,8 @@ class ExchangeOptions(NamedTuple):
     background: Background = "wait"
     disconnect_grace: float = 1.0
     strict: bool = False
+    compression: bool = False
+    max_message_size: int | None = 16 * 1024 * 1024
 
     def checked(self) -> ExchangeOptions:
         """Return the options, if they make sense.
@@ -31,6 +33,9 @@ class ExchangeOptions(NamedTuple):
             raise ValueError(msg)
         if self.disconnect_grace < 0:
             msg = f"disconnect_grace is in seconds, 0 or more, not {self.disconnect_grace!r}"
+            raise ValueError(msg)
+        if self.max_message_size is not None and self.max_message_size < 0:
+            msg = f"max_message_size is a number of bytes, 0 or more, or None, not {self.max_message_size!r}"
             raise ValueError(msg)
         return self
 

@@ -1,4 +1,4 @@
-"""An exchange as httpx sees it: a response, and its body as a stream."""
+"""A conversation as httpx sees it: a response, and its body as a stream."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import httpx
 
 from ._errors import exception_in_flight
 from ._exchange import HTTPExchange
+from ._handshake import Refusal
+from ._websocket import WebSocketConnection
 
 _REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
@@ -32,11 +34,47 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
     return Response(sent.status, headers=sent.headers, stream=ResponseStream(exchange), extensions=extensions)
 
 
-def _internal_server_error(exchange: HTTPExchange, extensions: dict[str, Any]) -> httpx.Response:
+async def response_to_handshake(connection: WebSocketConnection, agreed: list[tuple[bytes, bytes]]) -> httpx.Response:
+    """Return the response to a WebSocket handshake: 101, the app's denial, a rejection's 403, or a server's 500.
+
+    Args:
+        connection: The connection.
+        agreed: The headers by which the protocol is agreed upon, should the app accept.
+
+    Raises:
+        httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
+        BaseException: What the app raised before it answered, where the test is to get it.
+    """
+    extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "asgi": connection}
+    if not await connection.answered():
+        return _internal_server_error(connection, extensions)
+    state = connection.state
+    if state.accepted:
+        subprotocol = [(b"sec-websocket-protocol", state.subprotocol.encode())] if state.subprotocol is not None else []
+        status, headers = 101, [*agreed, *subprotocol, *state.headers]
+    elif state.rejected:
+        status, headers = 403, [(b"content-length", b"0"), (b"connection", b"close")]
+    else:
+        status, headers = state.denial.status, state.denial.headers
+    extensions["reason_phrase"] = _REASON_PHRASES.get(status, b"")
+    return httpx.Response(status, headers=headers, stream=ResponseStream(connection), extensions=extensions)
+
+
+def refuse_handshake(refusal: Refusal) -> httpx.Response:
+    """Return the response to a handshake that is none."""
+    return httpx.Response(
+        refusal.status,
+        headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"), *refusal.headers],
+        stream=httpx.ByteStream(f"{refusal.why}\n".encode()),
+        extensions={"http_version": b"HTTP/1.1", "reason_phrase": _REASON_PHRASES[refusal.status]},
+    )
+
+
+def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensions: dict[str, Any]) -> httpx.Response:
     return httpx.Response(
         500,
         headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")],
-        stream=httpx.ByteStream(b"" if exchange.scope["method"] == "HEAD" else b"Internal Server Error"),
+        stream=httpx.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else b"Internal Server Error"),
         extensions={**extensions, "reason_phrase": _REASON_PHRASES[500]},
     )
 
@@ -54,7 +92,7 @@ class Response(httpx.Response):
         exchange: HTTPExchange = self.extensions["asgi"]
         await exchange.gather()
         self._seconds = time.perf_counter() - exchange.began
-        self.stream = httpx.ByteStream(b"".join(exchange.take()))
+        self.stream = httpx.ByteStream(b"".join(exchange.take_chunks()))
         self.is_stream_consumed = False
         return self.read()
 
@@ -71,7 +109,7 @@ class Response(httpx.Response):
 class ResponseStream(httpx.AsyncByteStream):
     """The body of a response, as httpx reads it."""
 
-    def __init__(self, exchange: HTTPExchange) -> None:
+    def __init__(self, exchange: HTTPExchange | WebSocketConnection) -> None:
         self._exchange = exchange
 
     def __aiter__(self) -> ResponseStream:
@@ -84,5 +122,5 @@ class ResponseStream(httpx.AsyncByteStream):
         return chunk
 
     async def aclose(self) -> None:
-        """Let go of the response: see `HTTPExchange.close`."""
+        """Let go of the response: see `HTTPExchange.close` and `WebSocketConnection.close`."""
         await self._exchange.close(exception_in_flight())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,8 +11,9 @@ import anyio
 import httpx
 
 from ._blocking import BlockingTransport, reads_whole
+from ._blocking_session import WebSocketSession
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
-from ._core import CLIENT_NAME, ClientCore, with_user_agent
+from ._core import CLIENT_NAME, ClientCore, handshake, with_user_agent
 from ._transport import ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
@@ -50,6 +51,8 @@ class TestClient(CookiesForAnyHost, httpx.Client):
         background: Background = "wait",
         disconnect_grace: float = 1.0,
         strict: bool = False,
+        compression: bool = False,
+        max_message_size: int | None = 16 * 1024 * 1024,
         scope: Mapping[str, Any] | None = None,
         asgi_extensions: Mapping[str, Any] | None = None,
         **httpx_options: Any,
@@ -76,6 +79,8 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             background: ``"wait"`` or ``"detach"``.
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
+            compression: Whether WebSocket frames are compressed for a client that offers it.
+            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``.
             httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts,
@@ -101,6 +106,8 @@ class TestClient(CookiesForAnyHost, httpx.Client):
                 background=background,
                 disconnect_grace=disconnect_grace,
                 strict=strict,
+                compression=compression,
+                max_message_size=max_message_size,
                 scope=scope,
                 asgi_extensions=asgi_extensions,
             ),
@@ -167,6 +174,34 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             return super().send(request, stream=stream, **options)
         finally:
             reads_whole.reset(token)
+
+    def websocket_connect(
+        self,
+        url: httpx.URL | str,
+        subprotocols: Sequence[str] | None = None,
+        *,
+        auth: Any = httpx.USE_CLIENT_DEFAULT,
+        follow_redirects: Any = False,
+        **options: Any,
+    ) -> WebSocketSession:
+        """Return a session to connect: ``with client.websocket_connect(url) as session:``.
+
+        The handshake is a request of this client: its auth, cookies, headers, params and event hooks apply to it.
+
+        Args:
+            url: Relative to ``base_url``, or absolute: ``ws://``, ``wss://``, ``http://`` or ``https://``.
+            subprotocols: What to offer to the app.
+            auth: In place of the client's.
+            follow_redirects: Whether a redirect, in a denial response, is followed.
+            options: params, headers, cookies, timeout (in seconds; ``read`` limits the handshake and each receive,
+                ``write`` each send), extensions.
+        """
+
+        def connect() -> httpx.Response:
+            request = self.build_request("GET", url, **handshake(subprotocols, options))
+            return self.send(request, stream=True, auth=auth, follow_redirects=follow_redirects)
+
+        return WebSocketSession(connect)
 
     def __enter__(self) -> Self:
         """Start an event loop for the client, and run the app's startup in it.

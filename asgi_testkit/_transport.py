@@ -10,13 +10,19 @@ import anyio
 import httpx
 
 from ._app import as_single_callable
+from ._conversation import Conversation
 from ._errors import tell_beside
 from ._exchange import HTTPExchange
+from ._handshake import acceptance, refusal
 from ._options import ExchangeOptions
-from ._response import response_to
-from ._scope import HTTP_EXTENSIONS, http_scope
+from ._response import refuse_handshake, response_to, response_to_handshake
+from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
 from ._tasks import HomeLoop
-from ._types import Address, ASGIApp, Background
+from ._types import Address, ASGIApp, Background, Scope
+from ._websocket import WebSocketConnection
+
+#: The request extension by which a session says that it wants messages, and no frames.
+MESSAGE_LEVEL = "asgi.websocket"
 
 
 class ASGITransport(httpx.AsyncBaseTransport):
@@ -42,6 +48,8 @@ class ASGITransport(httpx.AsyncBaseTransport):
         background: Background = "wait",
         disconnect_grace: float = 1.0,
         strict: bool = False,
+        compression: bool = False,
+        max_message_size: int | None = 16 * 1024 * 1024,
         scope: Mapping[str, Any] | None = None,
         asgi_extensions: Mapping[str, Any] | None = None,
     ) -> None:
@@ -61,8 +69,12 @@ class ASGITransport(httpx.AsyncBaseTransport):
                 closes.
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
+            compression: Whether WebSocket frames are compressed for a client that offers it (permessage-deflate).
+            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit. A longer one
+                ends the connection with code 1009.
             scope: Keys of the scope to add or replace.
-            asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug``.
+            asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug`` and, for
+                WebSockets, ``websocket.http.response``.
 
         Raises:
             TypeError: `app` is not an ASGI application.
@@ -75,15 +87,18 @@ class ASGITransport(httpx.AsyncBaseTransport):
         self.home: HomeLoop | None = None
         self._call = as_single_callable(app)
         self._scope = dict(scope or {})
-        self._asgi_extensions = HTTP_EXTENSIONS if asgi_extensions is None else asgi_extensions
+        self._http_extensions = HTTP_EXTENSIONS if asgi_extensions is None else asgi_extensions
+        self._websocket_extensions = WEBSOCKET_EXTENSIONS if asgi_extensions is None else asgi_extensions
         self._options = ExchangeOptions(
             raise_server_exceptions=raise_app_exceptions,
             write_buffer=write_buffer,
             background=background,
             disconnect_grace=disconnect_grace,
             strict=strict,
+            compression=compression,
+            max_message_size=max_message_size,
         ).checked()
-        self._unsettled: set[HTTPExchange] = set()
+        self._unsettled: set[Conversation] = set()
 
     @property
     def raise_app_exceptions(self) -> bool:
@@ -93,6 +108,10 @@ class ASGITransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the app, and return its response at ``http.response.start``, the body as a stream.
 
+        A WebSocket handshake (RFC 6455 section 4.2) that the app accepts is answered with status 101, and
+        ``extensions["network_stream"]`` speaks the protocol then: it has the interface of httpcore's
+        ``AsyncNetworkStream``. One that is not as it should be is refused with 400, 405 or 426.
+
         Cancelling it is a disconnect: the app has ended when the cancellation is raised.
 
         Raises:
@@ -100,12 +119,6 @@ class ASGITransport(httpx.AsyncBaseTransport):
             httpx.LocalProtocolError: No client could send such a request.
             BaseException: What the app raised, or ``ASGIProtocolError`` for what it did wrong.
         """
-        exchange = self._exchange(request)
-        exchange.start()
-        self._unsettled.add(exchange)
-        return await response_to(exchange)
-
-    def _exchange(self, request: httpx.Request) -> HTTPExchange:
         if self.home is not None:
             self.home.check()
         scope = http_scope(
@@ -113,15 +126,44 @@ class ASGITransport(httpx.AsyncBaseTransport):
             client=self.client,
             root_path=self.root_path,
             state=self.state,
-            extensions=self._asgi_extensions,
+            extensions=self._http_extensions,
         )
-        options = self._options
+        if asks_for_websocket(scope):
+            return await self._upgrade(request, scope)
+        exchange = HTTPExchange(self._call, request, scope, self._options_for(request, scope), self._unsettled.discard)
+        exchange.start()
+        self._unsettled.add(exchange)
+        return await response_to(exchange)
+
+    async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
+        refused = refusal(scope)
+        if refused is not None:
+            return refuse_handshake(refused)
+        agreed = acceptance(scope)
+        scope = websocket_scope(scope, extensions=self._websocket_extensions)
+        options = self._options_for(request, scope)
+        connection = WebSocketConnection(self._call, request, scope, options, self._unsettled.discard)
+        stream = None
+        if MESSAGE_LEVEL not in request.extensions:
+            from ._wire import WireStream  # few tests need it
+
+            stream = WireStream(connection, compression=options.compression, max_message_size=options.max_message_size)
+            agreed += stream.agreed
+        connection.start()
+        self._unsettled.add(connection)
+        response = await response_to_handshake(connection, agreed)
+        if stream is not None and response.status_code == 101:
+            response.extensions["network_stream"] = stream
+        return response
+
+    def _options_for(self, request: httpx.Request, scope: Scope) -> ExchangeOptions:
+        """Return the options of a request, and put what it wants to have in its scope there."""
         scope.update(self._scope)
-        if "asgi" in request.extensions:
-            changes = dict(request.extensions["asgi"])
-            scope.update(changes.pop("scope", {}))
-            options = options.overridden(changes)
-        return HTTPExchange(self._call, request, scope, options, self._unsettled.discard)
+        if "asgi" not in request.extensions:
+            return self._options
+        changes = dict(request.extensions["asgi"])
+        scope.update(changes.pop("scope", {}))
+        return self._options.overridden(changes)
 
     @property
     def unsettled(self) -> bool:

@@ -154,7 +154,7 @@ class WebSocketState:
     def __init__(
         self, *, subprotocols: Container[str] = (), offered: Container[str] = (), strict: bool = False
     ) -> None:
-        self.denial = HTTPResponseState(method="GET", strict=strict)
+        self.denial: HTTPResponseState = HTTPResponseState(method="GET", strict=strict)
         self._subprotocols = subprotocols
         self._denial_offered = DENIAL in offered
         self._strict = strict

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 import asgi_testkit
-from asgi_testkit import _http_state, _lifespan_state
+from asgi_testkit import _http_state, _lifespan_state, _websocket_state
 
 project = "asgi-testkit"
 author = "asgi-testkit contributors"
@@ -34,6 +34,7 @@ def table(transitions: Mapping[Any, Mapping[Any, Enum]]) -> str:
 # {{ http_protocol }} on a page is the table that the code goes by.
 myst_substitutions = {
     "http_protocol": table(_http_state.TRANSITIONS),
+    "websocket_protocol": table(_websocket_state.TRANSITIONS),
     "lifespan_protocol": table(_lifespan_state.TRANSITIONS),
 }
 

@@ -1,7 +1,7 @@
 """One blocking way to drive both clients, so that one test can hold both to the same contract.
 
 The blocking face is `TestClient` itself. The awaited face is `AsyncClient`, entered, awaited and left in a portal of
-the test's own. Tests see a `Client` and a `Stream`, and need not know which.
+the test's own. Tests see a `Client`, a `Stream` and a `Socket`, and need not know which.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from asgi_testkit import AsyncClient, TestClient
+from asgi_testkit import AsyncClient, AsyncWebSocketSession, Message, TestClient, WebSocketSession
+from asgi_testkit._websocket import WebSocketConnection
 
 from .backends import Backend
 
@@ -38,6 +40,92 @@ class Stream(ABC):
     def chunks(self) -> list[bytes]:
         """Read what is left, chunk by chunk."""
         return list(iter(self.next, None))
+
+
+class Socket(ABC):
+    """A test's end of a WebSocket connection, to be used in a `with` block.
+
+    Attributes:
+        session: The session itself, for what is no call into the event loop.
+    """
+
+    session: AsyncWebSocketSession | WebSocketSession
+
+    @abstractmethod
+    def do(self, verb: str, *args: Any, **options: Any) -> Any:
+        """Call a method of the session by the name that it has if it is blocking."""
+
+    def __enter__(self) -> Self:
+        self.do("__enter__")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.do("__exit__", kind, error, traceback)
+
+    @property
+    def connection(self) -> WebSocketConnection:
+        """The core of the session."""
+        assert self.session._connection is not None
+        return self.session._connection
+
+    def wait(self, timeout: float | None = 5.0) -> None:
+        """Wait for the end of the app."""
+        self.do("wait", timeout)
+
+    def send(self, message: Any) -> None:
+        """Send data or a message."""
+        self.do("send", message)
+
+    def send_text(self, data: str) -> None:
+        """Send text."""
+        self.do("send_text", data)
+
+    def send_bytes(self, data: Any) -> None:
+        """Send bytes."""
+        self.do("send_bytes", data)
+
+    def send_json(self, data: Any, mode: Any = "text") -> None:
+        """Send JSON."""
+        self.do("send_json", data, mode)
+
+    def receive(self, **options: Any) -> Message:
+        """Receive a message."""
+        message: Message = self.do("receive", **options)
+        return message
+
+    def receive_text(self, **options: Any) -> str:
+        """Receive text."""
+        text: str = self.do("receive_text", **options)
+        return text
+
+    def receive_bytes(self, **options: Any) -> bytes:
+        """Receive bytes."""
+        data: bytes = self.do("receive_bytes", **options)
+        return data
+
+    def receive_json(self, mode: Any = "text", **options: Any) -> Any:
+        """Receive JSON."""
+        return self.do("receive_json", mode, **options)
+
+    def close(self, *args: Any, **options: Any) -> None:
+        """Close the connection."""
+        self.do("close", *args, **options)
+
+    def abort(self) -> None:
+        """Lose it."""
+        self.do("abort")
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        """Receive data until the close."""
+        assert self.do("__iter__") is self.session
+        while True:
+            try:
+                data = self.do("__next__")
+            except StopAsyncIteration:
+                return
+            yield data
 
 
 class Client(ABC):
@@ -68,6 +156,10 @@ class Client(ABC):
     @abstractmethod
     def unclosed(self) -> httpx.Response:
         """Send a request, and leave its response alone."""
+
+    @abstractmethod
+    def connect(self, url: str = "/", *args: Any, **options: Any) -> Socket:
+        """Return a WebSocket session, which its `with` connects."""
 
     @abstractmethod
     def upload(self, *chunks: bytes) -> Any:
@@ -110,6 +202,17 @@ class BlockingStream(Stream):
         return self.response.read()
 
 
+class BlockingSocket(Socket):
+    def __init__(self, session: WebSocketSession) -> None:
+        self.session = session
+
+    def do(self, verb: str, *args: Any, **options: Any) -> Any:
+        try:
+            return getattr(self.session, verb)(*args, **options)
+        except StopIteration:
+            raise StopAsyncIteration from None  # which passes through a generator
+
+
 class BlockingClient(Client):
     def __init__(self, client: TestClient) -> None:
         self.client = client
@@ -127,6 +230,9 @@ class BlockingClient(Client):
 
     def unclosed(self) -> httpx.Response:
         return self.client.send(self.client.build_request("GET", "/"), stream=True)
+
+    def connect(self, url: str = "/", *args: Any, **options: Any) -> Socket:
+        return BlockingSocket(self.client.websocket_connect(url, *args, **options))
 
     def upload(self, *chunks: bytes) -> Iterator[bytes]:
         yield from chunks
@@ -170,22 +276,40 @@ class AwaitedStream(Stream):
         await self._chunks.aclose()
 
 
+def outcome_of(portal: BlockingPortal, function: Callable[[], Awaitable[T]]) -> T:
+    """Call an async function in a portal. What would end its loop, were it raised in a task there, is raised here."""
+
+    async def call() -> tuple[T, None] | tuple[None, BaseException]:
+        try:
+            return await function(), None
+        except (KeyboardInterrupt, SystemExit) as error:
+            return None, error
+
+    result, error = portal.call(call)
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # there is one, if there is no error
+
+
+class AwaitedSocket(Socket):
+    def __init__(self, session: AsyncWebSocketSession, portal: BlockingPortal) -> None:
+        self.session = session
+        self._portal = portal
+
+    def do(self, verb: str, *args: Any, **options: Any) -> Any:
+        if verb == "__iter__":
+            return self.session.__aiter__()  # type: ignore[union-attr]  # the awaited one
+        name = {"__enter__": "__aenter__", "__exit__": "__aexit__", "__next__": "__anext__"}.get(verb, verb)
+        return outcome_of(self._portal, lambda: getattr(self.session, name)(*args, **options))
+
+
 class AwaitedClient(Client):
     def __init__(self, client: AsyncClient, portal: BlockingPortal) -> None:
         self.client = client
         self._portal = portal
 
     def request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        async def request() -> httpx.Response | BaseException:
-            try:
-                return await self.client.request(method, url, **options)
-            except (KeyboardInterrupt, SystemExit) as error:  # raised in a portal's task they would end the loop
-                return error
-
-        outcome = self._portal.call(request)
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+        return outcome_of(self._portal, lambda: self.client.request(method, url, **options))
 
     @contextmanager
     def stream(self, method: str = "GET", url: str = "/", **options: Any) -> Iterator[Stream]:
@@ -201,6 +325,9 @@ class AwaitedClient(Client):
 
     def unclosed(self) -> httpx.Response:
         return self._portal.call(lambda: self.client.send(self.client.build_request("GET", "/"), stream=True))
+
+    def connect(self, url: str = "/", *args: Any, **options: Any) -> Socket:
+        return AwaitedSocket(self.client.websocket_connect(url, *args, **options), self._portal)
 
     async def upload(self, *chunks: bytes) -> AsyncIterator[bytes]:
         for chunk in chunks:

@@ -26,6 +26,39 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     await body(send, b"hello")
 
 
+async def accept(send: Send, *headers: tuple[bytes, bytes], subprotocol: str | None = None) -> None:
+    """Send websocket.accept."""
+    await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": list(headers)})
+
+
+async def say(send: Send, data: str | bytes) -> None:
+    """Send websocket.send."""
+    await send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
+
+
+async def hang_up(send: Send, **more: Any) -> None:
+    """Send websocket.close, with code and reason where they are given."""
+    await send({"type": "websocket.close", **more})
+
+
+async def deny(send: Send, *headers: tuple[bytes, bytes], status: int, chunks: tuple[bytes, ...] = (b"",)) -> None:
+    """Send a denial response."""
+    await send({"type": "websocket.http.response.start", "status": status, "headers": list(headers)})
+    *others, last = chunks
+    for chunk in others:
+        await send({"type": "websocket.http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "websocket.http.response.body", "body": last})
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accept a WebSocket connection, send everything back until the client has gone, and leave lifespan alone."""
+    assert scope["type"] == "websocket"
+    await receive()
+    await accept(send)
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
+
+
 class Gate:
     """An event that an app in any loop waits for, and that the test opens from its own thread through the client."""
 

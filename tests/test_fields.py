@@ -103,6 +103,9 @@ class Row:
     def __getitem__(self, index: object) -> object:
         raise IndexError(index)
 
+    def __repr__(self) -> str:
+        return "Row()"
+
 
 @pytest.mark.parametrize("message", [None, 5, "type", b"type", [], ("type",), {}, {"Type": "x"}, Row()], ids=repr)
 def test_what_has_no_type_is_no_message(message: object) -> None:

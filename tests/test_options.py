@@ -13,12 +13,19 @@ from asgi_testkit._options import ExchangeOptions
 def test_the_defaults_make_sense() -> None:
     options = ExchangeOptions()
     assert options.checked() is options
-    assert options == (True, 65536, "wait", 1.0, False)
+    assert options == (True, 65536, "wait", 1.0, False, False, 16 * 1024 * 1024)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"background": "detach"}, {"write_buffer": 0}, {"disconnect_grace": 0}, {"disconnect_grace": float("inf")}],
+    [
+        {"background": "detach"},
+        {"write_buffer": 0},
+        {"disconnect_grace": 0},
+        {"disconnect_grace": float("inf")},
+        {"max_message_size": 0},
+        {"max_message_size": None},
+    ],
     ids=repr,
 )
 def test_a_value_at_the_border_makes_sense(changes: dict[str, Any]) -> None:
@@ -33,6 +40,7 @@ def test_a_value_at_the_border_makes_sense(changes: dict[str, Any]) -> None:
         ({"background": None}, 'background must be "wait" or "detach", not None'),
         ({"write_buffer": -1}, "write_buffer is a number of bytes, 0 or more, not -1"),
         ({"disconnect_grace": -0.5}, "disconnect_grace is in seconds, 0 or more, not -0.5"),
+        ({"max_message_size": -1}, "max_message_size is a number of bytes, 0 or more, or None, not -1"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(changes: dict[str, Any], text: str) -> None:
@@ -50,6 +58,9 @@ def test_a_value_that_makes_no_sense_is_refused(changes: dict[str, Any], text: s
         ("background", "detach"),
         ("disconnect_grace", 0.5),
         ("strict", True),
+        ("compression", True),
+        ("max_message_size", 1),
+        ("max_message_size", None),
     ],
 )
 def test_a_request_may_override_each_option_and_nothing_else_changes(name: str, value: object) -> None:
@@ -67,7 +78,7 @@ def test_a_request_that_overrides_nothing_has_the_options_of_its_client() -> Non
 def test_an_unknown_option_is_refused_and_the_text_names_the_known_ones() -> None:
     text = (
         'extensions={"asgi": ...} knows scope, raise_server_exceptions, write_buffer, background, disconnect_grace, '
-        "strict, not 'bakcground', 'strcit'"
+        "strict, compression, max_message_size, not 'bakcground', 'strcit'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         ExchangeOptions().overridden({"strcit": True, "strict": True, "bakcground": "wait"})

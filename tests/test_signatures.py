@@ -9,7 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
-from asgi_testkit import ASGITransport, AsyncClient, BlockingExchange, HTTPExchange, TestClient
+from asgi_testkit import (
+    ASGITransport,
+    AsyncClient,
+    AsyncWebSocketSession,
+    BlockingExchange,
+    HTTPExchange,
+    TestClient,
+    WebSocketConnection,
+    WebSocketSession,
+)
+from asgi_testkit._session import Session
 
 #: What one face has and the other has not, with the reason.
 ONLY_BLOCKING_OPTIONS = {
@@ -28,7 +38,13 @@ ONLY_AWAITED_NAMES = {
 }
 
 #: Names of the protocol of context managers, and the like, on both sides.
-TWINS = {"__aenter__": "__enter__", "__aexit__": "__exit__", "aclose": "close"}
+TWINS = {
+    "__aenter__": "__enter__",
+    "__aexit__": "__exit__",
+    "aclose": "close",
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
+}
 
 #: Where Starlette's signature says otherwise, in order: these may be given by position.
 STARLETTE = {
@@ -126,7 +142,7 @@ def test_the_clients_have_the_same_methods() -> None:
 def test_a_method_of_the_clients_is_called_alike(name: str) -> None:
     awaited, blocking = getattr(AsyncClient, name), getattr(TestClient, TWINS.get(name, name))
     assert call(awaited) == call(blocking)
-    assert inspect.iscoroutinefunction(awaited) == (name != "__del__")
+    assert inspect.iscoroutinefunction(awaited) == (name not in {"__del__", "websocket_connect"})
     assert not inspect.iscoroutinefunction(blocking)
 
 
@@ -179,6 +195,97 @@ def test_what_is_read_is_a_property_of_the_same_type(kind: type, name: str) -> N
     assert getters[0].__annotations__ == getters[1].__annotations__
 
 
+def test_a_connection_offers_what_an_exchange_has_for_tests() -> None:
+    assert FOR_TESTS - {"scope"} <= public(WebSocketConnection)
+    assert "scope" in inspect.signature(WebSocketConnection).parameters
+
+
+# The sessions
+
+SESSIONS = [AsyncWebSocketSession, WebSocketSession]
+
+#: What a session knows without a word to the app.
+ATTRIBUTES = {
+    *("response", "headers", "subprotocol", "scope"),
+    *("close_code", "close_reason", "app_exception", "done"),
+}
+
+METHODS = {
+    *("send", "send_text", "send_bytes", "send_json"),
+    *("receive", "receive_text", "receive_bytes", "receive_json"),
+    *("close", "abort", "wait"),
+}
+
+
+def test_the_sessions_have_the_same_methods() -> None:
+    awaited = {TWINS.get(name, name) for name in own_names(AsyncWebSocketSession)}
+    assert awaited == own_names(WebSocketSession)
+    assert awaited == METHODS | {"__init__", "__enter__", "__exit__", "__iter__", "__next__"}
+    for kind in SESSIONS:
+        assert public(kind) == METHODS | ATTRIBUTES
+
+
+@pytest.mark.parametrize("name", sorted(own_names(AsyncWebSocketSession) - {"__init__"}))
+def test_a_method_of_the_sessions_is_called_alike(name: str) -> None:
+    awaited, blocking = getattr(AsyncWebSocketSession, name), getattr(WebSocketSession, TWINS.get(name, name))
+    assert call(awaited) == call(blocking)
+    assert inspect.signature(awaited).return_annotation == inspect.signature(blocking).return_annotation
+    assert inspect.iscoroutinefunction(awaited) == (name != "__aiter__")
+    assert not inspect.iscoroutinefunction(blocking)
+
+
+@pytest.mark.parametrize("kind", SESSIONS)
+@pytest.mark.parametrize("name", sorted(ATTRIBUTES))
+def test_an_attribute_of_a_session_is_the_same_property_of_both(kind: type, name: str) -> None:
+    assert isinstance(inspect.getattr_static(kind, name), property)
+    assert inspect.getattr_static(kind, name) is inspect.getattr_static(SESSIONS[0], name)
+
+
+@pytest.mark.parametrize("kind", SESSIONS)
+def test_every_receive_has_a_timeout_that_is_given_by_name(kind: type) -> None:
+    for name in (name for name in METHODS if name.startswith("receive")):
+        timeout = parameters(getattr(kind, name))["timeout"]
+        assert (timeout.kind, timeout.default) == (inspect.Parameter.KEYWORD_ONLY, ...)
+
+
+def test_the_sessions_take_by_position_what_starlette_s_takes() -> None:
+    with warnings.catch_warnings(action="ignore"):  # it would rather have httpx2
+        from starlette.testclient import TestClient as StarlettesClient
+        from starlette.testclient import WebSocketTestSession
+    by_position = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    for name in METHODS & set(vars(WebSocketTestSession)):
+        theirs = list(parameters(getattr(WebSocketTestSession, name)).items())
+        ours = [(each, parameter) for each, parameter in parameters(getattr(WebSocketSession, name)).items()]
+        ours = [(each, parameter) for each, parameter in ours if parameter.kind is by_position]
+        assert [(each, parameter.default) for each, parameter in ours] == [
+            (each, parameter.default) for each, parameter in theirs
+        ], name
+    first_two = list(parameters(StarlettesClient.websocket_connect))[:2]
+    assert list(parameters(TestClient.websocket_connect))[:2] == first_two
+
+
+#: What is said of one face alone, where the other has nothing of the kind: cancellation, and how far a thread gets.
+ONLY_AWAITED_WORDS = (
+    ", and when the wait is cancelled",
+    " Cancelling it leaves nothing\nrunning.",
+    " When the\nwait is cancelled, the message is sent all the same.",
+    "Cancelling the wait loses nothing.\n\n",
+    "    WrongEventLoopError: The session was connected in another event loop.\n",
+)
+ONLY_BLOCKING_WORDS = (" or more",)
+
+
+@pytest.mark.parametrize("name", sorted(own_names(AsyncWebSocketSession) - {"__init__"}))
+def test_the_sessions_say_the_same(name: str) -> None:
+    awaited = inspect.getdoc(getattr(AsyncWebSocketSession, name)) or ""
+    blocking = inspect.getdoc(getattr(WebSocketSession, TWINS.get(name, name))) or ""
+    for words in ONLY_AWAITED_WORDS:
+        awaited = awaited.replace(words, "")
+    for words in ONLY_BLOCKING_WORDS:
+        blocking = blocking.replace(words, "")
+    assert awaited.split() == blocking.split()
+
+
 # Docstrings
 
 
@@ -186,7 +293,10 @@ def test_what_is_read_is_a_property_of_the_same_type(kind: type, name: str) -> N
     "kind, name",
     [
         (kind, name)
-        for kind in (AsyncClient, TestClient, BlockingExchange, HTTPExchange)
+        for kind in (
+            *(AsyncClient, TestClient, BlockingExchange, HTTPExchange, WebSocketConnection),
+            *(Session, AsyncWebSocketSession, WebSocketSession),
+        )
         for name in sorted(
             own_names(kind) - {"__del__", "__test__", *(["__init__"] if "Exchange" in str(kind) else [])}
         )

@@ -740,7 +740,7 @@ def test_the_exchange_tells_of_the_app_while_it_runs_and_afterwards(opening: Ope
         assert (exchange.done, exchange.app_exception, exchange.scope["path"]) == (False, None, "/path")
         with pytest.raises(TimeoutError, match=r"not ended within 0\.01 seconds.* suspended at:(?s:.*) in Gate\.wait"):
             exchange.wait(0.01)
-        exchange._hop.call(gate.open, name="open the gate")
+        exchange.hop.call(gate.open, name="open the gate")
         exchange.wait()
         assert (exchange.done, exchange.app_exception, exchange.scope["changed"]) == (True, error, True)
         exchange.wait(None)

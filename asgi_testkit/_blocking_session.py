@@ -1,0 +1,312 @@
+"""WebSocketSession: the blocking twin of AsyncWebSocketSession. It forwards to the connection in another thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from types import EllipsisType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+
+from ._blocking import BlockingExchange
+from ._errors import WebSocketDisconnect
+from ._payload import (
+    Data,
+    JSONMode,
+    any_message,
+    as_bytes,
+    as_data,
+    as_json,
+    as_message,
+    as_text,
+    bytes_message,
+    check_close,
+    json_message,
+    text_message,
+)
+from ._session import Session, handshake_error
+from ._types import Message
+from ._websocket import READ_BUFFER, WebSocketConnection, size_of
+
+if TYPE_CHECKING:
+    from ._hop import ThreadHop
+
+T = TypeVar("T")
+
+
+class WebSocketSession(Session):
+    """A blocking test's end of a WebSocket connection: ``with client.websocket_connect(url) as session:``.
+
+    The blocking twin of `AsyncWebSocketSession`, with the same methods. Sending does not wait for the app's loop, and
+    a trip to receive brings all messages that are there: they count as read.
+    """
+
+    _hop: ThreadHop
+
+    def __init__(self, connect: Callable[[], httpx.Response]) -> None:
+        """Prepare a session; `connect` performs the handshake. Made by ``TestClient.websocket_connect``."""
+        self._connect = connect
+        self._here: deque[Data] = deque()  # messages that were fetched, and not yet received
+        self._fetching = 0  # threads that wait for one in the loop
+        self._sent = 0  # how much was sent since a send last waited for the app
+
+    def __enter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            WebSocketDisconnect: The app rejected the handshake by ``websocket.close``.
+            WebSocketDenied: The app answered the handshake with a response of its own.
+            httpx.ReadTimeout: The app did not answer within the read timeout. The text shows where it is suspended.
+            ASGIProtocolError: The app returned without an answer, or broke the contract in another way.
+            BaseException: What the app raised, as it is.
+        """
+        self._check_new()
+        response = self._connect()
+        handle = response.extensions.get("asgi")
+        connection = handle.conversation if isinstance(handle, BlockingExchange) else None
+        if isinstance(handle, BlockingExchange) and self._opens(response, connection):
+            self._hop = handle.hop
+            return self
+        if response.status_code == 101:
+            response.close()
+        else:
+            response.read()
+        raise handshake_error(response, connection)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Close the connection (code 1000, if nobody has closed it), and see the app to its end.
+
+        What the app raises is told beside the exception under way, if there is one.
+
+        Raises:
+            BaseException: What the app raised and no call has raised yet, as it is.
+        """
+        connection = self._open
+
+        async def leave() -> None:
+            connection.disconnect(1000)
+            await connection.close(exc_value)
+
+        try:
+            if not connection.closed:  # by the end of the client, and its loop, perhaps
+                self._call(leave)
+        finally:
+            self._response.close()
+
+    def wait(self, timeout: float | None = 5.0) -> None:
+        """Wait until the app has ended. What it raised is in `app_exception`; it is not raised here.
+
+        Args:
+            timeout: Seconds; None for no limit. The app runs on when it is over.
+
+        Raises:
+            TimeoutError: The app has not ended in time. The text shows where it is suspended.
+        """
+        self._call(partial(self._open.wait, timeout))
+
+    # Sending
+
+    def send(self, message: Data | Message) -> None:
+        """Send text, bytes, or an ASGI message: ``websocket.receive``, or ``websocket.disconnect`` to close.
+
+        Raises:
+            TypeError: It is nothing of that.
+            ValueError: It is not a message that a client sends.
+            BaseException: As `send_text`.
+        """
+        checked = any_message(message)
+        if checked["type"] == "websocket.disconnect":
+            self.close(checked.get("code", 1000), checked.get("reason"))
+        else:
+            self._write(checked)
+
+    def send_text(self, data: str) -> None:
+        """Send a text message. While the app has 64 KiB or more that it has not received yet, that waits.
+
+        What comes after the app's end, and before the test has heard of it, goes nowhere, as on a network.
+
+        Args:
+            data: The text.
+
+        Raises:
+            TypeError: It is no text.
+            httpx.WriteTimeout: The app did not receive for the client's write timeout. The message is sent.
+            RuntimeError: The test has ended the session.
+            BaseException: As `receive`, when the test was told of the end.
+        """
+        self._write(text_message(data))
+
+    def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
+        """Send a binary message, which is copied; as `send_text`.
+
+        Args:
+            data: The bytes.
+
+        Raises:
+            TypeError: They are none.
+            BaseException: As `send_text`.
+        """
+        self._write(bytes_message(data))
+
+    def send_json(self, data: Any, mode: JSONMode = "text") -> None:
+        """Send JSON, compact and in UTF-8; as `send_text`.
+
+        Args:
+            data: What ``json.dumps`` takes.
+            mode: Whether it goes as a text message or as a binary one.
+
+        Raises:
+            TypeError: `data` has no JSON.
+            ValueError: `mode` is unknown.
+            BaseException: As `send_text`.
+        """
+        self._write(json_message(data, mode))
+
+    def _write(self, message: Message) -> None:
+        connection = self._open
+        connection.check_writable()
+        self._sent += size_of(message)
+        if self._sent > READ_BUFFER or connection.end_heard:
+            self._sent = 0
+            self._call(partial(connection.write, message))
+        else:
+            self._hop.post(partial(connection.put, message))
+
+    # Receiving
+
+    def receive(self, *, timeout: float | EllipsisType | None = ...) -> Message:
+        """Wait for a message, and return it as the app sent it: ``{"type": "websocket.send", "text": ...}``.
+
+        Args:
+            timeout: Seconds; None for no limit. By default, the client's read timeout.
+
+        Raises:
+            httpx.ReadTimeout: No message came in time. The text shows where the app is suspended. Nothing is lost, and
+                the session goes on.
+            WebSocketDisconnect: The connection was closed.
+            ASGIProtocolError: The app returned without closing it, or sent what it must not.
+            httpx.ReadError: The client was closed meanwhile.
+            BaseException: What the app raised, as it is.
+        """
+        return self._next(as_message, timeout)
+
+    def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
+        """Wait for a text message, and return it; as `receive`.
+
+        Args:
+            timeout: As for `receive`.
+
+        Raises:
+            TypeError: The app sent bytes. The message is not lost.
+            BaseException: As `receive`.
+        """
+        return self._next(as_text, timeout)
+
+    def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
+        """Wait for a binary message, and return it; as `receive`.
+
+        Args:
+            timeout: As for `receive`.
+
+        Raises:
+            TypeError: The app sent text. The message is not lost.
+            BaseException: As `receive`.
+        """
+        return self._next(as_bytes, timeout)
+
+    def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
+        """Wait for JSON, and return what it stands for; as `receive`.
+
+        Args:
+            mode: Whether it comes as a text message or as a binary one.
+            timeout: As for `receive`.
+
+        Raises:
+            TypeError: The app sent the other kind. The message is not lost.
+            ValueError: It is no JSON, and not lost either; or `mode` is unknown.
+            BaseException: As `receive`.
+        """
+        return self._next(as_json(mode), timeout)
+
+    def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
+        connection = self._open
+        while True:
+            try:
+                data = self._here.popleft()  # not looked at before: another thread may receive, too
+            except IndexError:
+                limit = connection.default_timeout if timeout is ... else timeout
+                self._call(partial(self._fetch, connection, limit))
+                continue
+            try:
+                return convert(data)
+            except BaseException:
+                self._here.appendleft(data)
+                raise
+
+    async def _fetch(self, connection: WebSocketConnection, timeout: float | None) -> None:
+        if self._here:  # fetched for another thread while this one was on its way
+            return
+        self._fetching += 1
+        try:
+            await connection.wait_for_message(timeout)
+        finally:
+            self._fetching -= 1
+        # Those who wait in the loop do not see what is here.
+        self._here.extend([connection.take()] if self._fetching else connection.take_all())
+
+    def _call(self, function: Callable[[], Awaitable[None]]) -> None:
+        self._hop.call(function, name=self._open.name)
+
+    def __iter__(self) -> Self:
+        """Iterate over the data of the messages, text or bytes, until the connection is closed, with whatever code.
+
+        What else can end it is raised, as by `receive`.
+        """
+        return self
+
+    def __next__(self) -> Data:
+        """Return the data of the next message."""
+        try:
+            return self._next(as_data, ...)
+        except WebSocketDisconnect:
+            if not self._open.was_closed:  # the app broke off
+                raise
+            raise StopIteration from None
+
+    # The end
+
+    def close(self, code: int = 1000, reason: str | None = None) -> None:
+        """Close the connection: the app receives ``websocket.disconnect``. What it has sent can still be received.
+
+        It does not wait for the app; leaving the block does, and so does `wait`. Closing twice does no harm.
+
+        Args:
+            code: The close code (RFC 6455 section 7.4).
+            reason: At most 123 bytes in UTF-8.
+
+        Raises:
+            TypeError: The reason is no text.
+            ValueError: No client can send that.
+        """
+        check_close(code, reason)
+        self._disconnect(code, reason or "")
+
+    def abort(self) -> None:
+        """Lose the connection, without a close frame: the app receives ``websocket.disconnect`` with code 1005."""
+        self._disconnect(None, "")
+
+    def _disconnect(self, code: int | None, reason: str) -> None:
+        connection = self._open
+
+        async def disconnect() -> None:
+            connection.disconnect(code, reason)
+
+        if not connection.closed:
+            self._call(disconnect)

@@ -1,0 +1,56 @@
+"""The wire of a blocking client: it forwards to the stream in another thread's event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+
+if TYPE_CHECKING:
+    from ._hop import ThreadHop
+    from ._wire import WireStream
+
+
+class BlockingWireStream(httpcore.NetworkStream):
+    """The blocking twin of `WireStream`: the ``network_stream`` of a `TestClient`'s 101 response."""
+
+    def __init__(self, stream: WireStream, hop: ThreadHop) -> None:
+        self._stream = stream
+        self._hop = hop
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read from the connection: at least one byte, or none at its end.
+
+        Args:
+            max_bytes: At most how many.
+            timeout: Seconds; None for no limit.
+
+        Raises:
+            httpcore.ReadTimeout: Nothing came in time. The text shows where the app is suspended. Nothing is lost.
+            httpcore.ReadError: The stream, or the response, was closed.
+        """
+        self._stream.check(httpcore.ReadError)
+        return self._hop.call(lambda: self._stream.read(max_bytes, timeout), name="read")
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write to the connection. While the app has 64 KiB that it has not received yet, that waits.
+
+        Args:
+            buffer: Frames, in whatever pieces.
+            timeout: Seconds; None for no limit.
+
+        Raises:
+            httpcore.WriteTimeout: The app did not receive in time. The text shows where it is suspended.
+            httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
+        """
+        self._stream.check(httpcore.WriteError)
+        self._hop.call(lambda: self._stream.write(buffer, timeout), name="write")
+
+    def close(self) -> None:
+        """Close the socket. An app whose connection was not closed before sees that it is lost."""
+        if not self._stream.over:
+            self._hop.call(self._stream.aclose, name="close")
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return ``client_addr`` or ``server_addr``; None for what there is not in-process."""
+        return self._stream.get_extra_info(info)

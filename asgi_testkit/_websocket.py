@@ -1,0 +1,445 @@
+"""One WebSocket connection: the app's call, what it receives and sends, and how the two sides part."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NoReturn
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from ._conversation import Conversation
+from ._errors import ASGIProtocolError, WebSocketDisconnect
+from ._options import ExchangeOptions
+from ._tasks import HomeLoop, one_round
+from ._types import Message, Scope, SingleCallable
+from ._websocket_state import ABNORMAL, NO_CODE, State, WebSocketState
+
+#: How much the client may be ahead of the app, in bytes or characters. One more message fits always.
+READ_BUFFER = 65536
+
+#: What a message counts beside its data, so that empty ones fill a buffer, too.
+MESSAGE_OVERHEAD = 16
+
+_INTERNAL_ERROR = 1011  # RFC 6455 section 7.4.1
+_GOING_AWAY = 1001
+
+
+class WebSocketConnection(Conversation):
+    """One WebSocket connection to the app, message by message. ``response.extensions["asgi"]`` is this object.
+
+    For tests, four things are public: `scope`, `done`, `app_exception` and `wait`. The rest serves one client, be it a
+    session or the wire. What one of its methods raises, the next would raise again.
+
+    Attributes:
+        scope: The scope that the app was called with, and that it may have changed.
+    """
+
+    ended_by = "the end of the connection"
+
+    _connected = False  # whether the app was told of the handshake
+    _buffered = 0  # what is in _outgoing
+    _unread = 0  # what is in _incoming
+    _end_heard = False  # whether the client knows that there is nothing more to read
+    _hung_up = False  # whether the client has closed the connection, whether or not that was news to the app
+    _departure: Message | None = None  # how the client has gone
+    _raised: BaseException | None = None  # what the client was told of an app that went on
+    _catching_up = False  # whether the app has yet to receive what came before the client's close
+
+    def __init__(
+        self,
+        app: SingleCallable,
+        request: httpx.Request,
+        scope: Scope,
+        options: ExchangeOptions,
+        on_settled: Callable[[WebSocketConnection], object],
+    ) -> None:
+        """Prepare the connection; `start` calls the app. `on_settled` is called when nothing is left to see to."""
+        super().__init__(app, request, scope, options, on_settled, name=f"WebSocket {scope['path']}")
+        self._limit = options.write_buffer
+        timeout = request.extensions.get("timeout") or {}
+        self._write_timeout: float | None = timeout.get("write")
+        self._state = WebSocketState(
+            subprotocols=scope["subprotocols"], offered=scope.get("extensions") or (), strict=options.strict
+        )
+        self._incoming: deque[tuple[Message, int]] = deque()
+        self._outgoing: deque[str | bytes] = deque()
+        self._home = HomeLoop("WebSocket session")
+
+    # The app's side
+
+    async def receive(self) -> Message:
+        """Give the app the handshake, what the client sends, and the end (ASGI WebSocket spec, "Connect" and on)."""
+        if not self._connected:
+            self._connected = True
+            return {"type": "websocket.connect"}
+        while not self._incoming:
+            if self._disconnected or self._state.closed or (self._state.answered and not self._state.accepted):
+                if self._catching_up:
+                    self._catching_up = False
+                    self._for_client.fire()
+                await self._tell()
+                return self._disconnect_message()
+            await self._listen()
+        message, size = self._incoming.popleft()
+        held_back = self._unread > READ_BUFFER
+        self._unread -= size
+        if held_back:
+            self._for_client.fire()
+        return message
+
+    def _disconnect_message(self) -> Message:
+        if self._state.closed:
+            code, reason = self._state.close_code, self._state.close_reason
+            return {"type": "websocket.disconnect", "code": code, "reason": reason}
+        if not self._state.accepted:
+            return {"type": "websocket.disconnect", "code": ABNORMAL}
+        if self._departure is None:  # the client was closed as a whole
+            return {"type": "websocket.disconnect", "code": _GOING_AWAY, "reason": ""}
+        return dict(self._departure)
+
+    async def send(self, message: Message) -> None:
+        """Take a message of the app, and hold the app back while the client has too much to read."""
+        if self._gone:
+            await self._send_to_nobody()
+            return
+        state = self._state
+        try:
+            data = state.handle(message)
+        except ASGIProtocolError as error:
+            self._violation = self._violation or error
+            self._for_client.fire()
+            raise
+        if data is not None:
+            self._outgoing.append(data)
+            self._buffered += len(data) + MESSAGE_OVERHEAD
+        self._for_client.fire()
+        if state.state is not State.OPEN:
+            if not state.accepted and self._buffered > self._limit:
+                await anyio.lowlevel.checkpoint()  # a denial is read as a whole; it must not keep the loop from turning
+            self._for_app.fire()
+            return
+        while self._buffered > self._limit:
+            if self._disconnected:
+                await self._send_to_nobody()
+                return
+            await self._hold_back()
+
+    @property
+    def _gone(self) -> bool:
+        """Whether the client has gone, as far as the app can tell: a close comes after the messages before it."""
+        return self._disconnected and not self._catching_up
+
+    def _may_notice(self) -> bool:
+        return super()._may_notice() or self._catching_up
+
+    # The client's side
+
+    @property
+    def state(self) -> WebSocketState:
+        """What the app has sent."""
+        return self._state
+
+    @property
+    def was_closed(self) -> bool:
+        """Whether either side has closed the connection, or the client has lost it; the app did not just end."""
+        return self._departure is not None or self._state.closed
+
+    @property
+    def close_code(self) -> int | None:
+        """The code that the connection was closed with, or that stands for the app's end; None while it is open."""
+        if self._departure is not None:
+            code: int = self._departure["code"]
+            return code if "reason" in self._departure else ABNORMAL
+        if self._state.closed:
+            return self._state.close_code
+        return self._code_of_the_end if self._task.done else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason that it was closed with, ``""`` for none; None while it is open."""
+        if self._departure is not None:
+            reason: str = self._departure.get("reason", "")
+            return reason
+        return self._state.close_reason if self._state.closed or self._task.done else None
+
+    @property
+    def _code_of_the_end(self) -> int:
+        return _INTERNAL_ERROR if self._failed else ABNORMAL
+
+    async def answered(self) -> bool:
+        """Wait for the answer to the handshake. Return whether it came; without one, a server's client gets a 500.
+
+        Raises:
+            httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
+            httpx.RemoteProtocolError: The app ended amid a denial response (with ``raise_server_exceptions=False``).
+            httpx.ReadError: The client was closed meanwhile.
+            BaseException: What the app raised before it answered, where the test is to get it.
+        """
+        while not self._state.answered:
+            if self._task.done or self._closed:
+                await self.part(None)
+                if self._disconnected:
+                    raise self._closed_while("connecting")
+                if self._state.denial.status:
+                    msg = f"{self.name}: the application ended before the end of its denial response"
+                    raise httpx.RemoteProtocolError(msg, request=self._request) from self.app_exception
+                return False
+            await self._await_app(self._state.state.value)
+        return True
+
+    async def next_chunk(self) -> bytes | None:
+        """Return the next part of a denial response, all of which is here; None at its end.
+
+        Unless detached, the app has ended then. A response that accepts the handshake has no body, so reading that one
+        ends the connection.
+        """
+        if chunks := self.take_chunks():
+            return b"".join(chunks)
+        await self.close()
+        return None
+
+    async def gather(self) -> None:
+        """Wait until (unless detached) the app has ended; the rest is as with `next_chunk`."""
+        await self.close()
+
+    def take_chunks(self) -> list[bytes]:
+        """Return what is left of a denial response."""
+        if self._state.accepted:
+            return []
+        chunks = [chunk for chunk in self._outgoing if isinstance(chunk, bytes)]
+        self._outgoing.clear()
+        return chunks
+
+    def put(self, message: Message) -> None:
+        """Leave a message for the app. One that comes after its end goes nowhere, as on a network."""
+        size = size_of(message)
+        if not (self._state.closed or self._disconnected or self._task.done):
+            self._incoming.append((message, size))
+            self._for_app.fire()
+        self._unread += size
+
+    def check_writable(self) -> None:
+        """Check that it makes sense to send.
+
+        Raises:
+            RuntimeError: The test itself has ended the session.
+        """
+        if self._hung_up or self._closed:
+            msg = f"{self.name}: the test has ended this session; nothing can be sent any more"
+            raise RuntimeError(msg)
+
+    async def write(self, message: Message) -> None:
+        """Leave a message for the app, and wait while there is too much that it has not received.
+
+        When the wait is cancelled or takes too long, the message stays with those that the app will receive.
+
+        Raises:
+            RuntimeError: The test itself has ended the session.
+            WrongEventLoopError: It was connected in another event loop.
+            httpx.WriteTimeout: The app did not receive enough of them within the write timeout.
+            BaseException: The connection has ended; see `wait_for_message`.
+        """
+        self._home.check()
+        self.check_writable()
+        if self._end_heard:
+            await self.raise_end()
+        self.put(message)
+        if self._unread <= READ_BUFFER:
+            return
+        if not await self.room(self._write_timeout):
+            raise httpx.WriteTimeout(self.far_behind(self._write_timeout), request=self._request)
+        if self._unread > READ_BUFFER:  # there is room in it no more
+            await self.raise_end()
+
+    async def room(self, timeout: float | None) -> bool:
+        """Wait until the app is not too far behind what was put, or has ended. Return whether that was in time.
+
+        Args:
+            timeout: Seconds; None for no limit.
+        """
+        deadline = None if timeout is None else anyio.current_time() + timeout
+        while self._unread > READ_BUFFER and not self.ended:
+            if not await self._for_client.wait(_left(deadline)):
+                return False
+        return True
+
+    def far_behind(self, seconds: float | None) -> str:
+        """Say, for an error, that the app does not receive what is sent to it."""
+        return (
+            f"{self.name}: {seconds} seconds passed while waiting for the application to receive what was sent to it; "
+            f"it is {self._task.where()}"
+        )
+
+    async def wait_for_message(self, timeout: float | None) -> None:
+        """Wait until there is a message to take. A wait that is cancelled, or takes too long, loses nothing.
+
+        Args:
+            timeout: Seconds; None for no limit.
+
+        Raises:
+            httpx.ReadTimeout: No message came in time. The text shows where the app is suspended.
+            WrongEventLoopError: The connection was made in another event loop.
+            WebSocketDisconnect: The connection was closed.
+            ASGIProtocolError: The app returned without closing it.
+            BaseException: What the app raised.
+        """
+        self._home.check()
+        if self._outgoing:
+            return
+        await one_round()
+        deadline = None
+        while not self._outgoing:
+            if self.ended:
+                await self.raise_end()
+            if deadline is None and timeout is not None:
+                deadline = anyio.current_time() + timeout
+            if not await self._for_client.wait(_left(deadline)) and not self._outgoing:
+                raise self._timeout_error(timeout, "waiting for websocket.send")
+
+    @property
+    def default_timeout(self) -> float | None:
+        """Seconds to wait for a message: the read timeout of the handshake."""
+        return self._read_timeout
+
+    @property
+    def messages_wait(self) -> bool:
+        """Whether there is a message to take."""
+        return bool(self._outgoing)
+
+    async def moved(self, timeout: float | None) -> bool:
+        """Wait for anything that may concern the client, or for `poke`. Return whether it came in time."""
+        return await self._for_client.wait(timeout)
+
+    def poke(self) -> None:
+        """Wake what waits on the client's side."""
+        self._for_client.fire()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the app has raised, or broken the contract."""
+        return self._failed
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing to come beyond the messages that wait."""
+        return self._state.closed or self._task.done or self._gone or self._closed or self._violation is not None
+
+    @property
+    def grace(self) -> float:
+        """Seconds that one side waits for the other to close."""
+        return self._options.disconnect_grace
+
+    def where(self) -> str:
+        """Say, for an error, where the app is suspended."""
+        return self._task.where()
+
+    def peek(self) -> str | bytes:
+        """Return the next message, and leave it."""
+        return self._outgoing[0]
+
+    def take(self) -> str | bytes:
+        """Return the next message."""
+        data = self._outgoing.popleft()
+        held_back = self._buffered > self._limit
+        self._buffered -= len(data) + MESSAGE_OVERHEAD
+        if held_back:
+            self._for_app.fire()
+        return data
+
+    def take_all(self) -> list[str | bytes]:
+        """Return all messages that are here."""
+        return [self.take() for _ in range(len(self._outgoing))]
+
+    def disconnect(self, code: int | None, reason: str = "") -> None:
+        """Close the connection from the client's side; None as the code: it is lost. The first close counts.
+
+        A close comes after the messages before it: an app that has not received them all may answer them still.
+        """
+        self._hung_up = True
+        if self._departure is not None or self._state.closed or self._closed:
+            return
+        if self._task.done:  # and nobody is left to be told
+            self._disconnected = True
+            return
+        if code is None:
+            self._departure = {"type": "websocket.disconnect", "code": NO_CODE}
+        else:
+            self._departure = {"type": "websocket.disconnect", "code": code, "reason": reason}
+            self._catching_up = bool(self._incoming)
+        self._disconnected = True
+        self._for_app.fire()
+        self._for_client.fire()
+
+    async def close(self, reason: BaseException | None = None) -> None:
+        """Let go of the connection. An app that has not ended it sees that it is lost, unless `disconnect` said more.
+
+        Unless detached, the app has ended when this returns. Cancelling does not cut that short.
+
+        Args:
+            reason: The exception that is under way. What the app raises is told beside it, not instead.
+
+        Raises:
+            BaseException: What the app raised, if there is no `reason`.
+        """
+        if self._closed:
+            return
+        if self._state.closed or (self._state.answered and not self._state.accepted):
+            await self._finish(reason)
+        else:
+            self.disconnect(None)
+            await self.part(reason)
+
+    @property
+    def end_heard(self) -> bool:
+        """Whether the client was told that the connection has ended."""
+        return self._end_heard
+
+    async def raise_end(self) -> NoReturn:
+        """Raise how the connection has ended; see `wait_for_message`."""
+        self._end_heard = True
+        if self._departure is not None:
+            who = "the test closed" if "reason" in self._departure else "the test cut off"
+            raise self._disconnected_by(who, self.close_code, self.close_reason)
+        if self._state.closed:
+            raise self._disconnected_by("the application closed", self._state.close_code, self._state.close_reason)
+        if self._closed:
+            raise self._closed_while("using the connection")
+        if not self._task.done:  # its illegal message was refused, which will end it, most likely
+            await self._task.wait(self._options.disconnect_grace)
+        self._reported = self._task.done
+        self._raised = failure = self._blame()
+        if failure is not None:
+            raise failure
+        raise self._disconnected_by("the application broke off", self._code_of_the_end, "")
+
+    def _closed_while(self, doing: str) -> httpx.ReadError:
+        return httpx.ReadError(f"{self.name}: the client was closed while it was {doing}", request=self._request)
+
+    def _disconnected_by(self, who: str, code: int | None, reason: str | None) -> WebSocketDisconnect:
+        return WebSocketDisconnect(code or ABNORMAL, reason, text=f"{self.name}: {who} the connection")
+
+    def _failure(self) -> BaseException | None:
+        failure = super()._failure()
+        return None if failure is self._raised else failure  # an app whose message was refused may fail otherwise still
+
+    def _omission(self) -> str:
+        state = self._state
+        if state.closed or (state.answered and not state.accepted):
+            return ""
+        if state.accepted:
+            return f"{State.OPEN.value}. Is websocket.close missing, or does a loop over messages end too early?"
+        check = "Does every branch of this path accept or close?" if state.state is State.CONNECTING else ""
+        return f"{state.state.value}. {check}"
+
+
+def size_of(message: Message) -> int:
+    """Return what a message to the app counts in its buffer."""
+    data = message.get("text")
+    return len(message["bytes"] if data is None else data) + MESSAGE_OVERHEAD
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - anyio.current_time())
