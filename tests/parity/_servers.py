@@ -16,6 +16,12 @@ import uvicorn
 #: In the order in which they break ties: uvicorn as it is usually installed comes first.
 SERVERS = ("uvicorn-httptools", "uvicorn-h11", "hypercorn")
 
+#: The same for WebSockets, whose frames uvicorn leaves to one library or another.
+WEBSOCKET_SERVERS = ("uvicorn-websockets", "uvicorn-wsproto", "hypercorn")
+
+#: Bytes that a message of a WebSocket client may have.
+MESSAGE_LIMIT = 4096
+
 #: Seconds that a server has to stop.
 STOP_TIMEOUT = 10.0
 
@@ -40,8 +46,15 @@ async def serve(name: str, app: Any) -> AsyncIterator[str]:
 
 
 class _Uvicorn(uvicorn.Server):
-    def __init__(self, app: Any, listener: socket.socket, http: Literal["httptools", "h11"]) -> None:
-        super().__init__(uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False))
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        http: Literal["httptools", "h11"] = "httptools",
+        ws: Literal["none", "websockets-sansio", "wsproto"] = "none",
+    ) -> None:
+        config = uvicorn.Config(app, http=http, ws=ws, ws_max_size=MESSAGE_LIMIT, log_config=None, access_log=False)
+        super().__init__(config)
         self._listener = listener
 
     async def serve_until_stopped(self) -> None:
@@ -59,6 +72,7 @@ class _Uvicorn(uvicorn.Server):
 class _Hypercorn(hypercorn.Config):
     def __init__(self, app: Any, listener: socket.socket) -> None:
         self.errorlog = None
+        self.websocket_max_message_size = MESSAGE_LIMIT
         self._app = app
         self._listener = listener
         self._stopped = asyncio.Event()
@@ -79,4 +93,8 @@ def _server(name: str, app: Any, listener: socket.socket) -> _Uvicorn | _Hyperco
         return _Uvicorn(app, listener, "httptools")
     if name == "uvicorn-h11":
         return _Uvicorn(app, listener, "h11")
+    if name == "uvicorn-websockets":
+        return _Uvicorn(app, listener, ws="websockets-sansio")  # what ``ws="auto"`` is, with websockets installed
+    if name == "uvicorn-wsproto":
+        return _Uvicorn(app, listener, ws="wsproto")
     return _Hypercorn(app, listener)

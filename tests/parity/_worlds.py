@@ -25,9 +25,10 @@ LIKE_A_SERVER: dict[str, Any] = {"raise_server_exceptions": False, "background":
 DEADLINE = 10.0
 
 
-def loopback_client(url: str) -> httpx.AsyncClient:
+def loopback_client(url: str, *, keep_alive: bool = True) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_keepalive_connections=None if keep_alive else 0)
     # There is no TLS to verify, and loading the certificates for it would take longer than the test.
-    return httpx.AsyncClient(base_url=url, trust_env=False, verify=False)
+    return httpx.AsyncClient(base_url=url, trust_env=False, verify=False, limits=limits)
 
 
 class InProcess:
@@ -45,18 +46,19 @@ class InProcess:
 class OnLoopback:
     """A real server. It runs this object, which leaves each request to the app of the test."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, keep_alive: bool = True) -> None:
         self.name = name
         self.url = ""
+        self._keep_alive = keep_alive
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> object:
-        return await self._app(scope, receive, send) if scope["type"] == "http" else None
+        return await self._app(scope, receive, send) if scope["type"] != "lifespan" else None
 
     @contextlib.asynccontextmanager
     async def client(self, app: SingleCallable) -> AsyncIterator[httpx.AsyncClient]:
         self._app = app
         with anyio.fail_after(DEADLINE):
-            async with loopback_client(self.url) as client:
+            async with loopback_client(self.url, keep_alive=self._keep_alive) as client:
                 yield client
 
 
