@@ -10,10 +10,17 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from . import awaited, blocking, imports, leaks, memory, report
+from . import awaited, blocking, imports, leaks, memory, report, websocket
 from .rounds import Case, Settings
 
-CASES: list[Case] = [*awaited.CASES, *blocking.CASES, *imports.CASES, *memory.CASES, *leaks.CASES]
+CASES: list[Case] = [
+    *awaited.CASES,
+    *blocking.CASES,
+    *websocket.CASES,
+    *imports.CASES,
+    *memory.CASES,
+    *leaks.CASES,
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,9 +43,13 @@ async def waits_for_an_event(scope: Scope, receive: Receive, send: Send) -> None
 
 async def speaks_lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     """Start up and shut down at once; respond at once."""
-    if scope["type"] != "lifespan":
+    if scope["type"] == "lifespan":
+        await start_up_and_shut_down(receive, send)
+    else:
         await respond(send)
-        return
+
+
+async def start_up_and_shut_down(receive: Receive, send: Send) -> None:
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})
@@ -76,5 +80,42 @@ def sends(size: int, *, anew: bool = False) -> App:
         for left in range(size - len(CHUNK), -1, -len(CHUNK)):
             chunk = bytes(len(CHUNK)) if anew else CHUNK
             await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+
+    return app
+
+
+async def accept(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+
+
+async def echoes(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send each message of a WebSocket back, until the client leaves; start up and shut down at once."""
+    if scope["type"] == "lifespan":
+        await start_up_and_shut_down(receive, send)
+        return
+    await accept(receive, send)
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
+
+
+async def receives_messages(scope: Scope, receive: Receive, send: Send) -> None:
+    """Count the bytes of a WebSocket's messages, and send the sum when a message has none."""
+    await accept(receive, send)
+    length = 0
+    while (message := await receive())["type"] == "websocket.receive":
+        length += len(message["bytes"])
+        if not message["bytes"]:
+            await send({"type": "websocket.send", "text": str(length)})
+
+
+def sends_messages(size: int) -> App:
+    """Return an app that sends `size` bytes, a multiple of 64 KiB, in messages of 64 KiB. Each is a new object."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        for _ in range(0, size, len(CHUNK)):
+            await send({"type": "websocket.send", "bytes": bytes(len(CHUNK))})
+        await receive()
 
     return app

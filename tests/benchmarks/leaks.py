@@ -1,4 +1,4 @@
-"""What is left behind by a thousand requests at once, and by ten thousand in a row."""
+"""What is left behind by a thousand requests, or WebSocket sessions, at once, and by ten thousand requests in a row."""
 
 from __future__ import annotations
 
@@ -126,6 +126,20 @@ async def thousand_at_once(client: AsyncClient) -> None:
     assert all(response.content == apps.TEXT for response in responses)
 
 
+async def thousand_sessions_at_once(client: AsyncClient) -> None:
+    """Open all of them before the first message is sent, and have ten messages in each sent back."""
+    all_open = asyncio.Barrier(1000)
+
+    async def use(number: int) -> None:
+        async with client.websocket_connect("/", timeout=60) as session:
+            await all_open.wait()
+            for text in (f"{turn} of {number}" for turn in range(10)):
+                await session.send_text(text)
+                assert await session.receive_text() == text
+
+    await asyncio.gather(*map(use, range(1000)))
+
+
 async def ten_thousand_in_a_row(client: AsyncClient) -> None:
     for _ in range(10_000):
         await client.get("/")
@@ -152,6 +166,13 @@ def hundred_entered_clients(settings: Settings) -> None:
 
 CASES: list[Case] = [
     AwaitedLeakCase("leaks: 1,000 at once", "after the fourth 1,000", lambda: Rendezvous(1000), thousand_at_once, 3),
+    AwaitedLeakCase(
+        "leaks: 1,000 WebSocket sessions at once",
+        "after the fourth 1,000",
+        lambda: apps.echoes,
+        thousand_sessions_at_once,
+        3,
+    ),
     AwaitedLeakCase(
         "leaks: 10,000 in a row", "after the second 10,000", lambda: apps.suspends_once, ten_thousand_in_a_row
     ),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
-PEERS = ("httpx", "anyio", "starlette", "async-asgi-testclient", "asgi-lifespan")
+PEERS = ("httpx", "anyio", "starlette", "async-asgi-testclient", "asgi-lifespan", "asgiref", "httpx-ws")
 
 
 @dataclasses.dataclass(frozen=True)
