@@ -80,7 +80,7 @@ async def frames(stream: Stream) -> AsyncIterator[tuple[Opcode, bytes]]:
         while part := decoder.process_buffer():
             if part.opcode is not Opcode.CONTINUATION:  # a frame that is still coming in goes on as a continuation
                 opcode = part.opcode
-            assert isinstance(part.payload, bytes)
+            assert isinstance(part.payload, bytes | bytearray)  # whichever of the two wsproto has it in
             payload += part.payload
             if part.frame_finished:
                 yield opcode, bytes(payload)
