@@ -110,10 +110,8 @@ class WireStream(httpcore.AsyncNetworkStream):
         if reply_is_due_first:
             self._at_end = True  # as a server, that does not wait for ever for the client's close
             return
-        where = self._connection.where()
-        raise httpcore.ReadTimeout(
-            f"{self._connection.name}: nothing to read for {timeout} seconds; the app is {where}"
-        )
+        name, where = self._connection.name, self._connection.where()
+        raise httpcore.ReadTimeout(f"{name}: nothing to read for {timeout} seconds; the application is {where}")
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write to the connection. While the app has 64 KiB that it has not received yet, that waits.
@@ -161,7 +159,8 @@ class WireStream(httpcore.AsyncNetworkStream):
         if self._limit is not None and self._size > self._limit:
             self._part(_TOO_BIG, f"a message has more than {self._limit} bytes")
             return
-        self._parts.append(data)
+        if data:  # no end of empty fragments is worth keeping
+            self._parts.append(data)
         if event.message_finished:
             parts, self._parts, self._size = self._parts, [], 0
             if isinstance(event, TextMessage):

@@ -37,8 +37,15 @@ async def app(scope, receive, send):
         await send({"type": "lifespan.startup.complete"})
         story.append((await receive())["type"])
         await send({"type": "lifespan.shutdown.complete"})
+        return
+    assert scope["state"]["loop"] is loop()
+    if scope["type"] == "websocket":
+        story.append((await receive())["type"])
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+        story.append(message["type"])
     else:
-        assert scope["state"]["loop"] is loop()
         story.append("request")
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": b"hello"})
@@ -51,6 +58,7 @@ def tell():
 
 ONE_RUN_EACH = "STORY: " + "lifespan.startup request lifespan.shutdown " * 2
 ONE_RUN = "STORY: lifespan.startup request request lifespan.shutdown"
+ONE_SESSION = "STORY: lifespan.startup websocket.connect websocket.disconnect lifespan.shutdown"
 
 
 @pytest.fixture
@@ -200,6 +208,80 @@ def test_a_fixture_of_pytest_trio(suite: Suite) -> None:
     )
     assert "2 passed in" in output
     assert ONE_RUN_EACH.rstrip() in output
+
+
+@pytest.mark.parametrize(
+    "plugin, fixture, mark",
+    [
+        ("asyncio", 'pytest_asyncio.fixture(scope="session", loop_scope="session")', 'asyncio(loop_scope="session")'),
+        ("anyio", 'pytest.fixture(scope="session")', "anyio"),
+    ],
+)
+def test_a_websocket_session_as_a_fixture_for_the_whole_session(
+    suite: Suite, plugin: str, fixture: str, mark: str
+) -> None:
+    output = suite(
+        f"""
+        if {plugin!r} == "asyncio":
+            import pytest_asyncio
+
+        @pytest.fixture(scope="session")
+        def anyio_backend():
+            return "trio"
+
+        @{fixture}
+        async def session({"anyio_backend" if plugin == "anyio" else ""}):
+            async with AsyncClient(app) as client, client.websocket_connect("/") as session:
+                yield session
+
+        @pytest.mark.{mark}
+        @pytest.mark.parametrize("text", ["one", "two"])
+        async def test_it(session, text):
+            await session.send_text(text)
+            assert await session.receive_text() == text
+        """,
+        plugin,
+        **({"asyncio_default_fixture_loop_scope": "function"} if plugin == "asyncio" else {}),
+    )
+    assert "2 passed in" in output
+    assert ONE_SESSION in output
+
+
+def test_a_websocket_session_as_a_fixture_of_pytest_trio(suite: Suite) -> None:
+    output = suite(
+        """
+        @pytest.fixture
+        async def session():
+            async with AsyncClient(app) as client, client.websocket_connect("/") as session:
+                yield session
+
+        @pytest.mark.trio
+        async def test_it(session):
+            await session.send_text("one")
+            assert await session.receive_text() == "one"
+        """,
+        "trio",
+    )
+    assert "1 passed in" in output
+    assert ONE_SESSION in output
+
+
+def test_what_fails_beside_an_open_session_fails_as_itself(suite: Suite) -> None:
+    output = suite(
+        """
+        pytestmark = pytest.mark.anyio
+
+        async def test_it():
+            async with AsyncClient(app) as client, client.websocket_connect("/") as session:
+                await session.send_text("hello")
+                assert await session.receive_text() == "good-bye"
+        """,
+        "anyio",
+    )
+    assert "2 failed in" in output
+    assert re.search(r"^E +AssertionError: assert 'hello' == 'good-bye'$", output, re.MULTILINE)
+    assert "ExceptionGroup" not in output
+    assert "lifespan.startup websocket.connect websocket.disconnect lifespan.shutdown" in output
 
 
 @pytest.mark.parametrize("plugin", ["asyncio", "anyio"])  # pytest-trio puts every failure in a group of its own
