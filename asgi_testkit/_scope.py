@@ -69,7 +69,7 @@ def http_scope(
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": HTTP_SPEC_VERSION},
         "http_version": "1.1",
-        "server": (url.host, url.port or DEFAULT_PORTS.get(url.scheme)),
+        "server": (url.host, DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port),
         "client": client,
         "scheme": url.scheme,
         "method": request.method,

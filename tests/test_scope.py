@@ -89,6 +89,7 @@ def test_the_spec_version_is_one_in_which_send_is_silent_after_a_disconnect() ->
 @pytest.mark.parametrize(
     "url, server",
     [
+        ("http://testserver:0/", ("testserver", 0)),
         ("http://testserver/", ("testserver", 80)),
         ("http://testserver:80/", ("testserver", 80)),
         ("https://testserver/", ("testserver", 443)),
