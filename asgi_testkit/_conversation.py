@@ -95,11 +95,6 @@ class Conversation(ABC):
     async def send(self, message: Message) -> None:
         """Take a message of the app."""
 
-    @property
-    def _gone(self) -> bool:
-        """Whether the client has gone."""
-        return self._disconnected
-
     async def _listen(self) -> None:
         self._listening += 1
         try:

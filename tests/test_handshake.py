@@ -82,6 +82,12 @@ def test_one_string_in_place_of_a_list_is_refused_and_the_list_is_shown(subproto
     assert f"[{subprotocol!r}], not {subprotocol!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize("subprotocols", [[b"chat"], ["chat", None], [5]], ids=repr)
+def test_a_subprotocol_that_is_no_string_is_refused(subprotocols: Any) -> None:
+    with pytest.raises(TypeError, match=r"^subprotocols is a list of strings; (b'chat'|None|5) is none$"):
+        offer(subprotocols)
+
+
 @pytest.mark.parametrize("subprotocol", ["graphql-transport-ws", "v12.stomp", "MQTT", "a", "!#$%&'*+-.^_`|~0"])
 def test_a_subprotocol_is_a_token(subprotocol: str) -> None:
     assert offer([subprotocol])["sec-websocket-protocol"] == subprotocol
