@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
+from ._hop import Bell, ThreadHop
 from ._payload import (
     Data,
     JSONMode,
@@ -30,17 +33,14 @@ from ._session import Session, handshake_error
 from ._types import Message
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
 
-if TYPE_CHECKING:
-    from ._hop import ThreadHop
-
 T = TypeVar("T")
 
 
 class WebSocketSession(Session):
     """A blocking test's end of a WebSocket connection: ``with client.websocket_connect(url) as session:``.
 
-    The blocking twin of `AsyncWebSocketSession`, with the same methods. Sending does not wait for the app's loop, and
-    a trip to receive brings all messages that are there: they count as read.
+    The blocking twin of `AsyncWebSocketSession`, with the same methods. Sending does not wait for the app's loop.
+    Where messages have come before they are received, one trip into the loop brings all of them: they count as read.
     """
 
     _hop: ThreadHop
@@ -50,6 +50,7 @@ class WebSocketSession(Session):
         self._connect = connect
         self._here: deque[Data] = deque()  # messages that were fetched, and not yet received
         self._fetching = 0  # threads that wait for one in the loop
+        self._waiting: deque[Bell] = deque()  # those of the threads that wait for one outside of it
         self._sent = 0  # how much was sent since a send last waited for the app
 
     def __enter__(self) -> Self:
@@ -68,6 +69,8 @@ class WebSocketSession(Session):
         connection = handle.conversation if isinstance(handle, BlockingExchange) else None
         if isinstance(handle, BlockingExchange) and self._opens(response, connection):
             self._hop = handle.hop
+            self._open.listen(self._deliver)
+            del self._connect  # and with it the client, which may end before the session
             return self
         if response.status_code == 101:
             response.close()
@@ -98,6 +101,7 @@ class WebSocketSession(Session):
             if not connection.closed:  # by the end of the client, and its loop, perhaps
                 self._call(leave)
         finally:
+            connection.listen(None)
             self._response.close()
 
     def wait(self, timeout: float | None = 5.0) -> None:
@@ -237,12 +241,13 @@ class WebSocketSession(Session):
 
     def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
+        limit = connection.default_timeout if timeout is ... else timeout
+        began = time.monotonic()
         while True:
             try:
                 data = self._here.popleft()  # not looked at before: another thread may receive, too
             except IndexError:
-                limit = connection.default_timeout if timeout is ... else timeout
-                self._call(partial(self._fetch, connection, limit))
+                self._wait(connection, limit, began)
                 continue
             try:
                 return convert(data)
@@ -250,16 +255,42 @@ class WebSocketSession(Session):
                 self._here.appendleft(data)
                 raise
 
-    async def _fetch(self, connection: WebSocketConnection, timeout: float | None) -> None:
+    def _wait(self, connection: WebSocketConnection, timeout: float | None, began: float) -> None:
+        """Wait for a message where it costs no trip into the loop; for the second message, or the end, make one."""
+        self._hop.check_thread(connection.name)
+        bell = Bell()
+        self._waiting.append(bell)  # before the look: what comes after that will ring
+        try:
+            if not (connection.messages_wait or connection.ended):
+                left = float("inf") if timeout is None else timeout - (time.monotonic() - began)
+                if bell.wait(max(0.0, left)) and self._here:
+                    return
+        finally:
+            with suppress(ValueError):  # it has rung
+                self._waiting.remove(bell)
+        self._call(partial(self._fetch, connection, timeout, began))
+
+    def _deliver(self) -> None:
+        """Give messages to the threads that wait, one each, and wake all of them at the end; in the loop."""
+        connection = self._open
+        while self._waiting and (connection.messages_wait or connection.ended):
+            if connection.messages_wait:
+                self._here.append(connection.take())
+            try:
+                self._waiting.popleft().ring()
+            except IndexError:
+                return  # the thread has left; the message stays for the next one
+
+    async def _fetch(self, connection: WebSocketConnection, timeout: float | None, began: float) -> None:
         if self._here:  # fetched for another thread while this one was on its way
             return
         self._fetching += 1
         try:
-            await connection.wait_for_message(timeout)
+            await connection.wait_for_message(timeout, time.monotonic() - began)
         finally:
             self._fetching -= 1
-        # Those who wait in the loop do not see what is here.
-        self._here.extend([connection.take()] if self._fetching else connection.take_all())
+        # Those who wait do not see what is here.
+        self._here.extend([connection.take()] if self._fetching or self._waiting else connection.take_all())
 
     def _call(self, function: Callable[[], Awaitable[None]]) -> None:
         self._hop.call(function, name=self._open.name)

@@ -111,6 +111,25 @@ class ThreadHop:
             self._wait(call, patience=2 * CANCEL_TIMEOUT)
 
 
+class Bell:
+    """By which the loop wakes one thread that has asked for no call, once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Wake the thread; from any other."""
+        self._lock.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for that, at most `timeout` seconds, and no longer than it may take to notice that the loop has died.
+
+        Return whether it rang.
+        """
+        return self._lock.acquire(timeout=min(timeout, LOOK_INTERVAL))
+
+
 class Call(Generic[T]):
     """One call into a loop of another thread."""
 

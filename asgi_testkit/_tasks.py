@@ -41,9 +41,11 @@ class Wakeup:
 
     Attributes:
         count: How often it was fired.
+        listener: Called each time that it is fired.
     """
 
     count = 0
+    listener: Callable[[], object] | None = None
     _futures: list[Any] | None = None
     _event: anyio.Event | None = None
 
@@ -57,6 +59,8 @@ class Wakeup:
         if self._event is not None:
             self._event.set()
             self._event = None
+        if self.listener is not None:
+            self.listener()
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait for the next `fire`, at most `timeout` seconds (None: no limit). Return whether it came.

@@ -273,11 +273,12 @@ class WebSocketConnection(Conversation):
             f"it is {self._task.where()}"
         )
 
-    async def wait_for_message(self, timeout: float | None) -> None:
+    async def wait_for_message(self, timeout: float | None, waited: float = 0.0) -> None:
         """Wait until there is a message to take. A wait that is cancelled, or takes too long, loses nothing.
 
         Args:
             timeout: Seconds; None for no limit.
+            waited: Seconds of that which have passed already.
 
         Raises:
             httpx.ReadTimeout: No message came in time. The text shows where the app is suspended.
@@ -295,7 +296,7 @@ class WebSocketConnection(Conversation):
             if self.ended:
                 await self.raise_end()
             if deadline is None and timeout is not None:
-                deadline = anyio.current_time() + timeout
+                deadline = anyio.current_time() + timeout - waited
             if not await self._for_client.wait(_left(deadline)) and not self._outgoing:
                 raise self._timeout_error(timeout, "waiting for websocket.send")
 
@@ -308,6 +309,10 @@ class WebSocketConnection(Conversation):
     def messages_wait(self) -> bool:
         """Whether there is a message to take."""
         return bool(self._outgoing)
+
+    def listen(self, listener: Callable[[], object] | None) -> None:
+        """Have `listener` called, in the loop, whenever anything may concern the client."""
+        self._for_client.listener = listener
 
     async def moved(self, timeout: float | None) -> bool:
         """Wait for anything that may concern the client, or for `poke`. Return whether it came in time."""

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import anyio
@@ -25,6 +25,9 @@ from asgi_testkit import (
     Send,
     WebSocketDenied,
     WebSocketDisconnect,
+    WebSocketSession,
+    _blocking_session,
+    _hop,
     _tasks,
 )
 from asgi_testkit._handshake import offer
@@ -43,7 +46,7 @@ def opened(face: Face, app: Any, **options: Any) -> Any:
 
 @contextmanager
 def receivers(client: Client, socket: Socket, count: int) -> Iterator[list[Future[Message]]]:
-    """Receive in several threads at once. All of them wait in the app's loop when the block is entered."""
+    """Receive in several threads at once. All of them wait when the block is entered."""
     arrived = threading.Semaphore(0)
     wait_for_message = socket.connection.wait_for_message
 
@@ -51,8 +54,19 @@ def receivers(client: Client, socket: Socket, count: int) -> Iterator[list[Futur
         arrived.release()
         await wait_for_message(timeout)
 
-    socket.connection.wait_for_message = counted  # type: ignore[method-assign]  # the one of this object
-    with ThreadPoolExecutor(count) as pool:
+    class CountedBell(_hop.Bell):
+        def wait(self, timeout: float) -> bool:
+            arrived.release()
+            return super().wait(timeout)
+
+    if isinstance(socket.session, WebSocketSession):
+        patched: tuple[object, str, object] = (_blocking_session, "Bell", CountedBell)
+    else:
+        patched = (socket.connection, "wait_for_message", counted)
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(*patched)
+        pool = stack.enter_context(ThreadPoolExecutor(count))
         futures = [pool.submit(socket.receive) for _ in range(count)]
         for _ in futures:
             assert arrived.acquire(timeout=5)
