@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from types import EllipsisType, TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakMethod
 
 import httpx
 
@@ -34,6 +35,13 @@ from ._types import Message
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
 
 T = TypeVar("T")
+
+
+def _call_if_there(method: WeakMethod[Callable[[], None]]) -> None:
+    """Call a method whose object nobody is to keep for that."""
+    there = method()
+    if there is not None:
+        there()
 
 
 class WebSocketSession(Session):
@@ -69,8 +77,7 @@ class WebSocketSession(Session):
         connection = handle.conversation if isinstance(handle, BlockingExchange) else None
         if isinstance(handle, BlockingExchange) and self._opens(response, connection):
             self._hop = handle.hop
-            self._open.listen(self._deliver)
-            del self._connect  # and with it the client, which may end before the session
+            self._open.listen(partial(_call_if_there, WeakMethod(self._deliver)))
             return self
         if response.status_code == 101:
             response.close()
