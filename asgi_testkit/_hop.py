@@ -151,14 +151,10 @@ class Call(Generic[T]):
 
     def start(self) -> None:
         """Begin; in the loop's thread."""
-        self._task = IndependentTask(self._function, name=self.name, on_done=self._answer, context=self._context)
+        self._task = IndependentTask(self._function, name=self.name, context=self._context)
         del self._function  # a loop's first call is kept as long as its thread, and must not keep a client with it
-        if self._task.done:  # at once, before it could be told that it is this call's
-            self._answer()
-
-    def _answer(self) -> None:
-        if self._task is not None:  # or the waiting thread, quick as it may be, would find no outcome
-            self.finished.release()
+        # It may be over at once. The waiting thread, quick as it may be, has to find the task all the same.
+        self._task.when_done(self.finished.release)
 
     def cancel(self) -> None:
         """Cancel it; in the loop's thread."""

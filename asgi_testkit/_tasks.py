@@ -203,6 +203,13 @@ class IndependentTask(Generic[T]):
             self._cancelled = True
             self._native.cancel()
 
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called in the loop when the task is done, or at once if it is; in place of ``on_done``."""
+        if self.done:
+            callback()
+        else:
+            self._on_done = callback
+
     async def wait(self, timeout: float | None) -> bool:
         """Wait until the task is done, at most `timeout` seconds (None: no limit). Return whether it is."""
         return self.done or await self._finished.wait(timeout)

@@ -167,6 +167,19 @@ async def test_the_result_is_kept() -> None:
     assert (task.done, task.result, task.exception) == (True, "slept", None)
 
 
+async def test_what_is_to_happen_when_it_is_done_happens_once_be_it_late_or_at_once() -> None:
+    story: list[str] = []
+    event = anyio.Event()
+    task = IndependentTask(event.wait, name="task")
+    task.when_done(lambda: story.append("late"))
+    assert story == []
+    event.set()
+    await task.wait(5)
+    assert story == ["late"]
+    task.when_done(lambda: story.append("at once"))
+    assert story == ["late", "at once"]
+
+
 async def test_it_starts_at_once_on_asyncio_and_python_3_12() -> None:
     sleeper = Sleeper()
     task = start(sleeper)
