@@ -133,11 +133,12 @@ class Conversation(ABC):
 
     def start(self) -> None:
         """Call the app, in a task of its own."""
-        self._task = IndependentTask(self._call_app, name=self.name, on_done=self._app_ended)
+        self._task = IndependentTask(self._call_app, name=self.name)
+        self._task.when_done(self._app_ended)
 
     def _app_ended(self) -> None:
         self._for_client.fire()
-        if self._closed and not self._failed:  # it was detached, and has nothing to report
+        if self._closed and not self.failed:  # it was detached, and has nothing to report
             self._on_settled(self)
 
     @property
@@ -232,7 +233,8 @@ class Conversation(ABC):
         return self._options.background == "detach"
 
     @property
-    def _failed(self) -> bool:
+    def failed(self) -> bool:
+        """Whether the app has raised, or broken the contract."""
         return self._task.exception is not None or self._violation is not None
 
     def _failure(self) -> BaseException | None:

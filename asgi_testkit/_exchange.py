@@ -194,7 +194,7 @@ class HTTPExchange(Conversation):
 
     def _settled(self) -> bool:
         """Whether all went well to the end, so that there is nothing to wait for or to raise."""
-        if self._closed or not self._task.done or not self._response.complete or self._failed or self._body.pumping:
+        if self._closed or not self._task.done or not self._response.complete or self.failed or self._body.pumping:
             return False
         self._closed = True
         self._on_settled(self)

@@ -97,7 +97,8 @@ class LifespanManager:
             return self
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         self._home = HomeLoop(type(self).__name__)
-        self._task = IndependentTask(lambda: self._run(scope), name="lifespan", on_done=self._moved.fire)
+        self._task = IndependentTask(lambda: self._run(scope), name="lifespan")
+        self._task.when_done(self._moved.fire)
         await self._until_past(State.STARTING)
         if self._protocol.state is State.STARTED:
             self.supported = True

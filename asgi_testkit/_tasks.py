@@ -131,11 +131,10 @@ class IndependentTask(Generic[T]):
         function: Callable[[], Awaitable[T]],
         *,
         name: str,
-        on_done: Callable[[], object] | None = None,
         context: contextvars.Context | None = None,
     ) -> None:
         self._function = function
-        self._on_done = on_done
+        self._on_done: Callable[[], object] | None = None
         self._finished = Wakeup()
         context = contextvars.copy_context() if context is None else context
         _running.add(self)
@@ -204,7 +203,7 @@ class IndependentTask(Generic[T]):
             self._native.cancel()
 
     def when_done(self, callback: Callable[[], object]) -> None:
-        """Have `callback` called in the loop when the task is done, or at once if it is; in place of ``on_done``."""
+        """Have `callback` called in the loop when the task is done, or at once if it is. There is one of them."""
         if self.done:
             callback()
         else:

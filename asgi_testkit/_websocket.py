@@ -76,7 +76,7 @@ class WebSocketConnection(Conversation):
             self._connected = True
             return {"type": "websocket.connect"}
         while not self._incoming:
-            if self._disconnected or self._state.closed or (self._state.answered and not self._state.accepted):
+            if self._disconnected or self._state.over:
                 if self._catching_up:
                     self._catching_up = False
                     self._for_client.fire()
@@ -167,7 +167,7 @@ class WebSocketConnection(Conversation):
 
     @property
     def _code_of_the_end(self) -> int:
-        return _INTERNAL_ERROR if self._failed else ABNORMAL
+        return _INTERNAL_ERROR if self.failed else ABNORMAL
 
     async def answered(self) -> bool:
         """Wait for the answer to the handshake. Return whether it came; without one, a server's client gets a 500.
@@ -323,11 +323,6 @@ class WebSocketConnection(Conversation):
         self._for_client.fire()
 
     @property
-    def failed(self) -> bool:
-        """Whether the app has raised, or broken the contract."""
-        return self._failed
-
-    @property
     def ended(self) -> bool:
         """Whether there is nothing to come beyond the messages that wait."""
         return self._state.closed or self._task.done or self._gone or self._closed or self._violation is not None
@@ -391,7 +386,7 @@ class WebSocketConnection(Conversation):
         """
         if self._closed:
             return
-        if self._state.closed or (self._state.answered and not self._state.accepted):
+        if self._state.over:
             await self._finish(reason)
         else:
             self.disconnect(None)
@@ -432,7 +427,7 @@ class WebSocketConnection(Conversation):
 
     def _omission(self) -> str:
         state = self._state
-        if state.closed or (state.answered and not state.accepted):
+        if state.over:
             return ""
         if state.accepted:
             return f"{State.OPEN.value}. Is websocket.close missing, or does a loop over messages end too early?"

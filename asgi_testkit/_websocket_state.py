@@ -162,7 +162,12 @@ class WebSocketState:
     @property
     def answered(self) -> bool:
         """Whether the app has answered the handshake, in one way or another, and completely."""
-        return self.accepted or self.rejected or self.denial.complete
+        return self.accepted or self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether the app has said its last: it has closed, rejected or, completely, denied the connection."""
+        return self.closed or self.rejected or self.denial.complete
 
     def handle(self, message: Message) -> str | bytes | None:
         """Take a message of the app and return the data that it brings to the client: a copy.

@@ -243,7 +243,8 @@ async def test_its_end_is_told_once_when_everything_is_known() -> None:
     def note() -> None:
         ends.append((task.done, task.result))
 
-    task = start(sleeper, on_done=note)
+    task = start(sleeper)
+    task.when_done(note)
     sleeper.wake()
     assert await task.wait(10)
     task.cancel()
@@ -295,7 +296,8 @@ async def test_nothing_is_left_of_an_ended_task_for_the_garbage_collector() -> N
             pass
 
     owner = Owner()
-    task = start(owner.app, on_done=owner.note)
+    task = start(owner.app)
+    task.when_done(owner.note)
     assert await task.wait(10)
     gone = weakref.ref(owner)
     gc.disable()
