@@ -9,7 +9,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2026.2"
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "lowest", "docs", "wheel", "examples"]
+nox.options.sessions = ["lint", "typing", "tests", "httpx2", "coverage", "lowest", "docs", "wheel", "examples"]
 nox.options.default_venv_backend = "virtualenv"
 # A Python that the machine lacks, or has as a pyenv shim that does not run, is skipped, and the
 # summary says so; on CI, too.
@@ -70,13 +70,23 @@ def tests(session: nox.Session) -> None:
     measured.append(version)
 
 
-@nox.session(requires=["tests"])
+@nox.session
+def httpx2(session: nox.Session) -> None:
+    """Run the suite on httpx2, and measure what only that reaches."""
+    session.install("-e", ".", *group("tests"))
+    env = {"SUITE_HTTP": "httpx2", "COVERAGE_FILE": ".coverage.httpx2"}
+    session.run("coverage", "erase", env=env)
+    session.run("coverage", "run", "-m", *PYTEST, *session.posargs, env=env)
+
+
+@nox.session(requires=["tests", "httpx2"])
 def coverage(session: nox.Session) -> None:
     """Join what `tests` measured on each Python; every line and branch has to have run on one of them."""
     if not measured:
         session.error(f"none of Python {', '.join(PYTHONS)} was found")
     session.install(*group("coverage"))
-    data = [str(path) for version in measured for path in Path().glob(f".coverage.{version}.*")]  # one of each worker
+    runs = [*measured, "httpx2"]
+    data = [str(path) for run in runs for path in Path().glob(f".coverage.{run}.*")]  # one of each worker
     session.run("coverage", "combine", "--quiet", *data)
     session.run("coverage", "report", env={"COVERAGE_OUT_OF_REACH": out_of_reach(measured)})
 

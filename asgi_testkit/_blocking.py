@@ -12,8 +12,9 @@ import httpx
 from ._conversation import Conversation
 from ._errors import exception_in_flight, tell_beside
 from ._exchange import HTTPExchange
+from ._http import derived, library_of, network_of
 from ._response import ResponseStream
-from ._transport import ASGITransport
+from ._transport import AppTransport
 from ._types import Scope
 from ._websocket import WebSocketConnection
 
@@ -28,14 +29,18 @@ reads_whole = contextvars.ContextVar("reads_whole", default=False)
 _SMALL_BODY = 65536
 
 
-class BlockingTransport(httpx.BaseTransport):
+class BlockingTransport:
     """Sends requests to an `ASGITransport` in another thread's event loop.
+
+    There is a ``BaseTransport`` of the library to derive it from.
 
     Attributes:
         own_loop: The loop that an entered client has for itself; the others share one.
     """
 
-    def __init__(self, transport: ASGITransport, backend: str, backend_options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, transport: AppTransport[httpx.Request, httpx.Response], backend: str, backend_options: Mapping[str, Any]
+    ) -> None:
         self.own_loop: LoopThread | None = None
         self._transport = transport
         self._configuration = (backend, backend_options)
@@ -70,21 +75,23 @@ class BlockingTransport(httpx.BaseTransport):
         if not reads_whole.get():
             response = hop.call(lambda: self._transport.handle_async_request(sent), name=name)
             if isinstance(response.stream, ResponseStream):
-                response.stream = BlockingStream(response.extensions["asgi"], hop)
+                kind: Any = derived(BlockingStream, library_of(request), "SyncByteStream")
+                response.stream = kind(response.extensions["asgi"], hop)
         else:
             response, body = hop.call(lambda: self._whole(sent), name=name)
             response.stream = body
         if "network_stream" in response.extensions:
             from ._blocking_wire import BlockingWireStream
 
-            response.extensions["network_stream"] = BlockingWireStream(response.extensions["network_stream"], hop)
+            kind = derived(BlockingWireStream, network_of(library_of(request)), "NetworkStream")
+            response.extensions["network_stream"] = kind(response.extensions["network_stream"], hop)
         if "asgi" in response.extensions:  # a WebSocket handshake may be refused without the app
             response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
         return response
 
-    async def _whole(self, request: httpx.Request) -> tuple[httpx.Response, httpx.SyncByteStream]:
+    async def _whole(self, request: httpx.Request) -> tuple[httpx.Response, Any]:
         response = await self._transport.handle_async_request(request)
-        body = WholeBody()
+        body = derived(WholeBody, library_of(request), "SyncByteStream")()
         if isinstance(response.stream, ResponseStream):
             await body.read(response.extensions["asgi"])
         else:
@@ -97,8 +104,11 @@ class BlockingTransport(httpx.BaseTransport):
             self.hop.call(self._transport.aclose, name="close")
 
 
-class BlockingStream(httpx.SyncByteStream):
-    """The body of a response, fetched as it is read: what is there comes in one trip."""
+class BlockingStream:
+    """The body of a response, fetched as it is read: what is there comes in one trip.
+
+    There is a ``SyncByteStream`` of the library to derive it from, as there is for `WholeBody`.
+    """
 
     def __init__(self, exchange: HTTPExchange | WebSocketConnection, hop: ThreadHop) -> None:
         self._exchange = exchange
@@ -119,7 +129,7 @@ class BlockingStream(httpx.SyncByteStream):
             self._hop.call(lambda: self._exchange.close(reason), name=self._exchange.name)
 
 
-class WholeBody(httpx.SyncByteStream):
+class WholeBody:
     """The body of a response that was read to its end, and the error that ended it."""
 
     def __init__(self) -> None:
@@ -191,22 +201,27 @@ class BlockingExchange:
 
 def _as_async(request: httpx.Request) -> httpx.Request:
     """Return the request with a body that the loop can read."""
+    http = library_of(request)
     stream = request.stream
-    if isinstance(stream, httpx.ByteStream):
+    if isinstance(stream, http.ByteStream):
         return request
-    assert isinstance(stream, httpx.SyncByteStream)  # httpx has checked that
-    body: httpx.AsyncByteStream = ThreadedStream(stream)
+    assert isinstance(stream, http.SyncByteStream)  # httpx has checked that
+    threaded: Any = derived(ThreadedStream, http, "AsyncByteStream")
+    body: httpx.AsyncByteStream = threaded(stream)
     length = request.headers.get("content-length", "")
     # httpx's own bodies, of files and fields, can be read either way. A generator of the test may have to wait.
-    if isinstance(stream, httpx.AsyncByteStream) and length.isdecimal() and int(length) <= _SMALL_BODY:
-        body = httpx.ByteStream(b"".join(stream))
-    return httpx.Request(
+    if isinstance(stream, http.AsyncByteStream) and length.isdecimal() and int(length) <= _SMALL_BODY:
+        body = http.ByteStream(b"".join(stream))
+    return http.Request(
         request.method, request.url, headers=request.headers, stream=body, extensions=request.extensions
     )
 
 
-class ThreadedStream(httpx.AsyncByteStream):
-    """A blocking iterable of the test as a body. A worker thread waits for its chunks, so that the loop need not."""
+class ThreadedStream:
+    """A blocking iterable of the test as a body. A worker thread waits for its chunks, so that the loop need not.
+
+    There is an ``AsyncByteStream`` of the library to derive it from.
+    """
 
     def __init__(self, stream: httpx.SyncByteStream) -> None:
         self._stream = stream

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpcore
-
 if TYPE_CHECKING:
     from ._hop import ThreadHop
     from ._wire import WireStream
 
 
-class BlockingWireStream(httpcore.NetworkStream):
-    """The blocking twin of `WireStream`: the ``network_stream`` of a `TestClient`'s 101 response."""
+class BlockingWireStream:
+    """The blocking twin of `WireStream`: the ``network_stream`` of a `TestClient`'s 101 response.
+
+    There is a ``NetworkStream`` of httpcore, or of what the HTTP library has in its place, to derive it from.
+    """
 
     def __init__(self, stream: WireStream, hop: ThreadHop) -> None:
         self._stream = stream
@@ -29,7 +30,7 @@ class BlockingWireStream(httpcore.NetworkStream):
             httpcore.ReadTimeout: Nothing came in time. The text shows where the app is suspended. Nothing is lost.
             httpcore.ReadError: The stream, or the response, was closed.
         """
-        self._stream.check(httpcore.ReadError)
+        self._stream.check(self._stream.network.ReadError)
         return self._hop.call(lambda: self._stream.read(max_bytes, timeout), name="read")
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -43,7 +44,7 @@ class BlockingWireStream(httpcore.NetworkStream):
             httpcore.WriteTimeout: The app did not receive in time. The text shows where it is suspended.
             httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
         """
-        self._stream.check(httpcore.WriteError)
+        self._stream.check(self._stream.network.WriteError)
         self._hop.call(lambda: self._stream.write(buffer, timeout), name="write")
 
     def close(self) -> None:

@@ -5,31 +5,39 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from types import AsyncGeneratorType, TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import httpx
 
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
-from ._core import CLIENT_NAME, ClientCore, handshake, with_user_agent
+from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
+from ._http import derived, library_of
 from ._request_body import GeneratorStream
 from ._session import AsyncWebSocketSession
-from ._transport import ASGITransport
+from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
+URL = TypeVar("URL")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Cookies = TypeVar("Cookies")
+Session = TypeVar("Session", bound=AsyncWebSocketSession)
 
-class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
-    """Tests an ASGI app from inside the test's own event loop.
 
-    Everything of ``httpx.AsyncClient`` works. ``async with AsyncClient(app) as client:`` runs the app's lifespan around
-    the block; without ``async with``, requests work and no lifespan runs. Enter, use and exit may happen in different
-    tasks.
-    """
+class AwaitedClient(CookiesForAnyHost[Request, Cookies], Generic[URL, Request, Response, Cookies, Session]):
+    """What `AsyncClient` adds to the client of either HTTP library, which it has to be derived from as well."""
+
+    is_closed: bool
+
+    #: Of what the library and a drop-in want to have classes of their own.
+    _transport_class: ClassVar[type[AppTransport[Any, Any]]]
+    _session_class: ClassVar[type[AsyncWebSocketSession]]
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        base_url: httpx.URL | str = "http://testserver",
+        base_url: URL | str = "http://testserver",
         raise_server_exceptions: bool = True,
         lifespan: LifespanMode = "auto",
         startup_timeout: float | None = 5,
@@ -80,7 +88,7 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
             msg = "AsyncClient makes its own transport. For another one use httpx.AsyncClient, or mounts="
             raise TypeError(msg)
         core = ClientCore(
-            ASGITransport(
+            self._transport_class(
                 app,
                 raise_server_exceptions,
                 root_path,
@@ -98,10 +106,11 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
             startup_timeout=startup_timeout,
             shutdown_timeout=shutdown_timeout,
         )
-        super().__init__(
+        as_the_library_s: Any = super()
+        as_the_library_s.__init__(
             base_url=base_url,
             cookies=jar_for_any_host(cookies),
-            headers=with_user_agent(headers),
+            headers=with_user_agent(headers, library_of(self)),
             transport=core.transport,
             **httpx_options,
         )
@@ -112,7 +121,7 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         """The app under test."""
         return self._core.transport.app
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+    def build_request(self, method: str, url: URL | str, **options: Any) -> Request:
         """Build a request, as ``httpx.AsyncClient.build_request``.
 
         An asynchronous generator given as ``content`` is closed when the app has ended, even where it did not read to
@@ -121,40 +130,30 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         request = super().build_request(method, url, **options)
         content = options.get("content")
         if isinstance(content, AsyncGeneratorType):
-            request.stream = GeneratorStream(request.stream, content)
+            sent = cast("httpx.Request", request)
+            kind: Any = derived(GeneratorStream, library_of(self), "AsyncByteStream")
+            sent.stream = kind(sent.stream, content)
         return request
 
-    async def request(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        *,
-        auth: Any = httpx.USE_CLIENT_DEFAULT,
-        follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
-        **options: Any,
-    ) -> httpx.Response:
+    async def request(self, method: str, url: URL | str, **options: Any) -> Response:
         """Build and send a request, as ``httpx.AsyncClient.request``.
 
         Args:
             method: The HTTP method.
             url: Relative to ``base_url``, or absolute.
-            auth: In place of the client's.
-            follow_redirects: In place of the client's.
-            options: content, data, files, json, params, headers, timeout (in seconds), extensions; and cookies, which
-                go with this request alone.
+            options: content, data, files, json, params, headers, timeout (in seconds), extensions; cookies, which go
+                with this request alone; auth and follow_redirects, in place of the client's.
         """
-        request = self.build_request(method, url, **options)
-        return await self.send(request, auth=auth, follow_redirects=follow_redirects)
+        sending = sending_options(options)
+        as_the_library_s: Any = self
+        return cast("Response", await as_the_library_s.send(self.build_request(method, url, **options), **sending))
 
     def websocket_connect(
         self,
-        url: httpx.URL | str,
+        url: URL | str,
         subprotocols: Sequence[str] | None = None,
-        *,
-        auth: Any = httpx.USE_CLIENT_DEFAULT,
-        follow_redirects: Any = False,
         **options: Any,
-    ) -> AsyncWebSocketSession:
+    ) -> Session:
         """Return a session to connect: ``async with client.websocket_connect(url) as session:``.
 
         The handshake is a request of this client: its auth, cookies, headers, params and event hooks apply to it.
@@ -162,17 +161,19 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         Args:
             url: Relative to ``base_url``, or absolute: ``ws://``, ``wss://``, ``http://`` or ``https://``.
             subprotocols: What to offer to the app.
-            auth: In place of the client's.
-            follow_redirects: Whether a redirect, in a denial response, is followed.
             options: params, headers, cookies, timeout (in seconds; ``read`` limits the handshake and each receive,
-                ``write`` each send), extensions.
+                ``write`` each send), extensions; auth, in place of the client's; follow_redirects: whether a redirect,
+                in a denial response, is followed.
         """
+        sending = {"follow_redirects": False, **sending_options(options)}
 
         async def connect() -> httpx.Response:
-            request = self.build_request("GET", url, **handshake(subprotocols, options))
-            return await self.send(request, stream=True, auth=auth, follow_redirects=follow_redirects)
+            request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
+            as_the_library_s: Any = self
+            response: httpx.Response = await as_the_library_s.send(request, stream=True, **sending)
+            return response
 
-        return AsyncWebSocketSession(connect)
+        return cast("Session", self._session_class(connect))
 
     async def __aenter__(self) -> Self:
         """Run the app's startup.
@@ -181,11 +182,12 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
             LifespanError: The startup failed; see `LifespanManager`. The client is closed then.
             BaseException: What the app raised in its startup, as it is.
         """
-        await super().__aenter__()
+        as_the_library_s: Any = super()
+        await as_the_library_s.__aenter__()
         try:
             await self._core.open(type(self).__name__)
         except BaseException:
-            await super().aclose()
+            await as_the_library_s.aclose()
             raise
         return self
 
@@ -208,7 +210,8 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         try:
             await self._core.close(exc_value)
         finally:
-            await super().__aexit__(exc_type, exc_value, traceback)
+            as_the_library_s: Any = super()
+            await as_the_library_s.__aexit__(exc_type, exc_value, traceback)
 
     async def aclose(self) -> None:
         """Close the client, as leaving ``async with`` does. Closing it twice does no harm."""
@@ -221,3 +224,17 @@ class AsyncClient(CookiesForAnyHost, httpx.AsyncClient):
         if left:
             msg = f"{type(self).__name__} was not closed; still running: {left}"
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
+
+
+class AsyncClient(
+    AwaitedClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, AsyncWebSocketSession], httpx.AsyncClient
+):
+    """Tests an ASGI app from inside the test's own event loop.
+
+    Everything of ``httpx.AsyncClient`` works. ``async with AsyncClient(app) as client:`` runs the app's lifespan around
+    the block; without ``async with``, requests work and no lifespan runs. Enter, use and exit may happen in different
+    tasks.
+    """
+
+    _transport_class = ASGITransport
+    _session_class = AsyncWebSocketSession

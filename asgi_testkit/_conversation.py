@@ -12,6 +12,7 @@ import anyio.lowlevel
 import httpx
 
 from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
+from ._http import HTTPLibrary, library_of
 from ._options import ExchangeOptions
 from ._tasks import IndependentTask, Wakeup, one_round
 from ._types import Message, Scope, SingleCallable
@@ -25,6 +26,7 @@ class Conversation(ABC):
     Attributes:
         scope: The scope that the app was called with, and that it may have changed.
         name: What it is called in errors.
+        http: The library of its request.
     """
 
     #: What the client has, when it waits for the app's return.
@@ -53,6 +55,7 @@ class Conversation(ABC):
         self.name = name
         self._app = app
         self._request = request
+        self.http: HTTPLibrary = library_of(request)
         self._options = options
         self._on_settled = on_settled
         self._read_timeout: float | None = request.extensions.get("timeout", _NO_TIMEOUT).get("read")
@@ -226,7 +229,7 @@ class Conversation(ABC):
 
     def _timeout_error(self, seconds: float | None, awaited: str) -> httpx.ReadTimeout:
         msg = f"{self.name}: {seconds} seconds passed while {awaited}; the application is {self._task.where()}"
-        return httpx.ReadTimeout(msg, request=self._request)
+        return self.http.ReadTimeout(msg, request=self._request)
 
     @property
     def _detached(self) -> bool:

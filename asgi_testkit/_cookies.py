@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import Any, TypeAlias
-from urllib.request import Request
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+from urllib.request import Request as URLRequest
 
 import httpx
 
-#: What httpx takes for ``cookies=``.
-CookieTypes: TypeAlias = httpx.Cookies | CookieJar | dict[str, str] | list[tuple[str, str]]
+from ._http import derived, library_of
+
+#: What httpx takes for ``cookies=``: its own ``Cookies`` are a mapping, too.
+CookieTypes: TypeAlias = Mapping[str, str] | CookieJar | list[tuple[str, str]]
 
 #: The standard library appends this to hosts without a dot, and finds their cookies by it.
 _LOCAL = ".local"
@@ -19,7 +22,7 @@ _LOCAL = ".local"
 class DotlessHostPolicy(DefaultCookiePolicy):
     """Lets a host without a dot set cookies for itself, by ``Domain=testserver``, as browsers do (RFC 6265 5.3)."""
 
-    def set_ok_domain(self, cookie: Cookie, request: Request) -> bool:
+    def set_ok_domain(self, cookie: Cookie, request: URLRequest) -> bool:
         """Whether the response may set a cookie of this domain."""
         domain = cookie.domain.lstrip(".")
         itself = domain == request.host.partition(":")[0]
@@ -61,42 +64,56 @@ def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:
     if isinstance(cookies, CookieJar):
         return cookies
     jar = DotlessHostJar()
-    httpx.Cookies(jar).update(cookies)
+    given: Any = getattr(cookies, "jar", cookies)  # of httpx2's cookies, httpx's know only the jar
+    httpx.Cookies(jar).update(dict(given) if isinstance(given, Mapping) else given)
     return jar
 
 
-class Cookies(httpx.Cookies):
-    """Cookies that look at a response only where it sets any: for the library, the search in vain is long work."""
+class LazyCookies:
+    """Cookies that look at a response only where it sets any: for httpx, the search in vain is long work.
+
+    There are ``Cookies`` of the library to derive them from.
+    """
+
+    jar: CookieJar
 
     def extract_cookies(self, response: httpx.Response) -> None:
         """Keep what the response sets."""
         if "set-cookie" in response.headers or "set-cookie2" in response.headers:
-            super().extract_cookies(response)
+            as_the_library_s: Any = super()
+            as_the_library_s.extract_cookies(response)
 
 
-class CookiesForAnyHost:
-    """Gives an httpx client such a jar, and keeps it one when the cookies are replaced as a whole."""
+Request = TypeVar("Request")
+Cookies = TypeVar("Cookies")
 
-    _cookies_of_our_jar: Cookies | None = None
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+class CookiesForAnyHost(Generic[Request, Cookies]):
+    """Gives a client of the library such a jar, and keeps it one when the cookies are replaced as a whole."""
+
+    _cookies_of_our_jar: Any = None
+
+    def build_request(self, method: str, url: Any, **options: Any) -> Request:
         """Build a request; its own cookies, too, may have a domain without a dot."""
         if options.get("cookies"):
             options["cookies"] = jar_for_any_host(options["cookies"])
-        return super().build_request(method, url, **options)  # type: ignore[misc, no-any-return]
+        as_the_library_s: Any = super()
+        request: Request = as_the_library_s.build_request(method, url, **options)
+        return request
 
     @property
-    def cookies(self) -> httpx.Cookies:
+    def cookies(self) -> Cookies:
         """The cookies that the client keeps, and sends."""
-        cookies: httpx.Cookies = super().cookies  # type: ignore[misc]  # the httpx client beside it
+        as_the_library_s: Any = super()
+        cookies = as_the_library_s.cookies
         ours = self._cookies_of_our_jar
-        if ours is not None and ours.jar is cookies.jar:
-            return ours
-        if type(cookies.jar) is not DotlessHostJar:
-            return cookies  # a jar of the test's own may want to see every response
-        self._cookies_of_our_jar = ours = Cookies(cookies.jar)
-        return ours
+        if ours is None or ours.jar is not cookies.jar:
+            if type(cookies.jar) is not DotlessHostJar:
+                return cast("Cookies", cookies)  # a jar of the test's own may want to see every response
+            kind: Any = derived(LazyCookies, library_of(self), "Cookies")
+            self._cookies_of_our_jar = ours = kind(cookies.jar)
+        return cast("Cookies", ours)
 
     @cookies.setter
     def cookies(self, cookies: CookieTypes | None) -> None:
-        httpx.Client.cookies.fset(self, jar_for_any_host(cookies))  # type: ignore[attr-defined]
+        library_of(self).Client.cookies.fset(self, jar_for_any_host(cookies))  # type: ignore[attr-defined]

@@ -8,23 +8,24 @@ from typing import Any
 import httpx
 
 from ._handshake import offer
+from ._http import HTTPLibrary
 from ._lifespan import LifespanManager
 from ._tasks import HomeLoop
-from ._transport import MESSAGE_LEVEL, ASGITransport
+from ._transport import MESSAGE_LEVEL, AppTransport
 from ._types import LifespanMode
 
 #: What a client is called in ``user-agent`` and in ``scope["client"]``, as Starlette's.
 CLIENT_NAME = "testclient"
 
 
-def with_user_agent(headers: Any) -> httpx.Headers:
-    """Return `headers`, whatever httpx takes for them, with a user-agent."""
-    result = httpx.Headers(headers)
+def with_user_agent(headers: Any, http: HTTPLibrary) -> httpx.Headers:
+    """Return `headers`, whatever the library takes for them, with a user-agent."""
+    result = http.Headers(headers)
     result.setdefault("user-agent", CLIENT_NAME)
     return result
 
 
-def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any]) -> dict[str, Any]:
+def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http: HTTPLibrary) -> dict[str, Any]:
     """Return the options of a request that opens a session, given those that a test wants it to have.
 
     Raises:
@@ -33,10 +34,15 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any]) -> di
     """
     headers: Any = offer(subprotocols)
     if options.get("headers"):
-        headers = httpx.Headers(headers)
+        headers = http.Headers(headers)
         headers.update(options["headers"])
     extensions = {**(options.get("extensions") or {}), MESSAGE_LEVEL: True}
     return {**options, "headers": headers, "extensions": extensions}
+
+
+def sending_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Take out of the options of a request those that say how it is sent, as opposed to built, and return them."""
+    return {name: options.pop(name) for name in ("auth", "follow_redirects") if name in options}
 
 
 class ClientCore:
@@ -48,7 +54,7 @@ class ClientCore:
 
     def __init__(
         self,
-        transport: ASGITransport,
+        transport: AppTransport[Any, Any],
         *,
         lifespan: LifespanMode,
         startup_timeout: float | None,

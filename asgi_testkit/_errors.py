@@ -14,8 +14,8 @@ What goes wrong on the way is told by whose fault it is::
     OSError
      └── ClientDisconnected       what the *app* gets from ``send()`` after the client has gone
 
-Outcomes that a network would produce are httpx's own (``httpx.ReadTimeout``, ``httpx.RemoteProtocolError``, ...),
-and an exception that the app raises reaches the test as itself: neither is ever wrapped in one of these.
+Outcomes that a network would produce are httpx's own (``httpx.ReadTimeout``, ``httpx.RemoteProtocolError``, ...; or
+httpx2's), and an exception that the app raises reaches the test as itself: neither is ever wrapped in one of these.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import sys
 import traceback
 
 import httpx
+
+from ._http import is_library
 
 
 class ASGIProtocolError(RuntimeError):
@@ -124,4 +126,4 @@ def exception_in_flight() -> BaseException | None:
     if error is None or error.__traceback__ is None:
         return None
     handler = error.__traceback__.tb_frame.f_globals.get("__name__", "")
-    return error if handler.partition(".")[0] == httpx.__name__ else None
+    return error if is_library(handler) else None

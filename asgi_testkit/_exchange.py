@@ -208,13 +208,13 @@ class HTTPExchange(Conversation):
             raise reason
         if self._disconnected:
             msg = f"{self.name}: the client was closed while it was reading the response"
-            raise httpx.ReadError(msg, request=self._request)
+            raise self.http.ReadError(msg, request=self._request)
 
     def _incomplete(self) -> NoReturn:
         error = self.app_exception
         ended = "returned" if error is None else f"raised {error!r}"
         msg = f"{self.name}: the response is incomplete: the application {ended} before the end of the body"
-        raise httpx.RemoteProtocolError(msg, request=self._request) from error
+        raise self.http.RemoteProtocolError(msg, request=self._request) from error
 
     @property
     def _over(self) -> bool:

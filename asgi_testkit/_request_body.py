@@ -8,6 +8,7 @@ from typing import Any, cast
 import anyio
 import httpx
 
+from ._http import library_of
 from ._tasks import IndependentTask, Wakeup
 
 _END: Any = object()
@@ -48,14 +49,15 @@ class RequestBody:
         self._name = name
         self._reader = reader
         self._waiter = waiter
+        http = library_of(request)
         stream = request.stream
-        if isinstance(stream, httpx.ByteStream):
+        if isinstance(stream, http.ByteStream):
             try:
                 self._chunk = request.content
-            except httpx.RequestNotRead:
+            except http.RequestNotRead:
                 self._chunk = b"".join(stream)
             self._exhausted = True
-        elif isinstance(stream, httpx.AsyncByteStream):
+        elif isinstance(stream, http.AsyncByteStream):
             self._stream = stream
             self._demand = Wakeup()
         else:
@@ -127,8 +129,11 @@ class RequestBody:
             await self._pump.end(grace=grace, noticed=lambda: not self._wanted)
 
 
-class GeneratorStream(httpx.AsyncByteStream):
-    """A generator of the test as a body. httpx would leave it half used, and trio warns of that."""
+class GeneratorStream:
+    """A generator of the test as a body, with an ``AsyncByteStream`` to derive it from.
+
+    httpx would leave it half used, and trio warns of that.
+    """
 
     def __init__(self, stream: Any, generator: AsyncGenerator[bytes, None]) -> None:
         self._stream = stream

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import time
 from http import HTTPStatus
-from typing import Any
+from importlib import import_module
+from types import ModuleType
+from typing import Any, cast
 
 import httpx
 
 from ._errors import exception_in_flight
 from ._exchange import HTTPExchange
 from ._handshake import Refusal
+from ._http import HTTPLibrary, derived, library_of
 from ._websocket import WebSocketConnection
 
 _REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -31,7 +34,9 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
     if sent.debug is not None:
         extensions["http.response.debug"] = sent.debug
-    return Response(sent.status, headers=sent.headers, stream=ResponseStream(exchange), extensions=extensions)
+    return response_class(exchange.http)(
+        sent.status, headers=sent.headers, stream=stream_of(exchange), extensions=extensions
+    )
 
 
 async def response_to_handshake(connection: WebSocketConnection, agreed: list[tuple[bytes, bytes]]) -> httpx.Response:
@@ -57,57 +62,90 @@ async def response_to_handshake(connection: WebSocketConnection, agreed: list[tu
     else:
         status, headers = state.denial.status, state.denial.headers
     extensions["reason_phrase"] = _REASON_PHRASES.get(status, b"")
-    return httpx.Response(status, headers=headers, stream=ResponseStream(connection), extensions=extensions)
+    return connection.http.Response(status, headers=headers, stream=stream_of(connection), extensions=extensions)
 
 
-def refuse_handshake(refusal: Refusal) -> httpx.Response:
+def refuse_handshake(refusal: Refusal, http: HTTPLibrary) -> httpx.Response:
     """Return the response to a handshake that is none."""
-    return httpx.Response(
+    return http.Response(
         refusal.status,
         headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"), *refusal.headers],
-        stream=httpx.ByteStream(f"{refusal.why}\n".encode()),
+        stream=http.ByteStream(f"{refusal.why}\n".encode()),
         extensions={"http_version": b"HTTP/1.1", "reason_phrase": _REASON_PHRASES[refusal.status]},
     )
 
 
 def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensions: dict[str, Any]) -> httpx.Response:
-    return httpx.Response(
+    return exchange.http.Response(
         500,
         headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")],
-        stream=httpx.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else b"Internal Server Error"),
+        stream=exchange.http.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else b"Internal Server Error"),
         extensions={**extensions, "reason_phrase": _REASON_PHRASES[500]},
     )
 
 
-class Response(httpx.Response):
-    """A response whose body, wanted as a whole, is read without a trip through asynchronous iterators."""
+class Response:
+    """A response whose body, wanted as a whole, is read without a trip through asynchronous iterators.
 
+    There is a ``Response`` of the library to derive it from.
+    """
+
+    extensions: dict[str, Any]
+    is_closed: bool
+    is_stream_consumed: bool
+    stream: Any
     _seconds: float | None = None
 
     async def aread(self) -> bytes:
         """Read and return the body."""
+        as_the_library_s: Any = super()
         if self.is_closed or self.is_stream_consumed:
-            return await super().aread()
+            content: bytes = await as_the_library_s.aread()
+            return content
         self.is_stream_consumed = True
         exchange: HTTPExchange = self.extensions["asgi"]
         await exchange.gather()
         self._seconds = time.perf_counter() - exchange.began
-        self.stream = httpx.ByteStream(b"".join(exchange.take_chunks()))
+        self.stream = exchange.http.ByteStream(b"".join(exchange.take_chunks()))
         self.is_stream_consumed = False
-        return self.read()
+        read: bytes = as_the_library_s.read()
+        return read
 
     @property
     def elapsed(self) -> dt.timedelta:
         """The time from the request to the end of the response."""
-        return super().elapsed if self._seconds is None else dt.timedelta(seconds=self._seconds)
+        if self._seconds is not None:
+            return dt.timedelta(seconds=self._seconds)
+        as_the_library_s: Any = super()
+        elapsed: dt.timedelta = as_the_library_s.elapsed
+        return elapsed
 
     @elapsed.setter
     def elapsed(self, elapsed: dt.timedelta) -> None:
         self._seconds = elapsed.total_seconds()
 
+    def __reduce__(self) -> tuple[Any, ...]:  # a derived class cannot be found by its name
+        this: Any = self
+        return _blank_response, (cast("ModuleType", library_of(this)).__name__,), this.__getstate__()
 
-class ResponseStream(httpx.AsyncByteStream):
-    """The body of a response, as httpx reads it."""
+
+def response_class(http: HTTPLibrary) -> type[httpx.Response]:
+    """Return the class of responses that ``http.response.start`` makes."""
+    return cast("type[httpx.Response]", derived(Response, http, "Response"))
+
+
+def _blank_response(library: str) -> httpx.Response:
+    kind = response_class(cast("HTTPLibrary", import_module(library)))
+    return kind.__new__(kind)
+
+
+def stream_of(conversation: HTTPExchange | WebSocketConnection) -> httpx.AsyncByteStream:
+    """Return the body of a response as a stream."""
+    return cast("httpx.AsyncByteStream", derived(ResponseStream, conversation.http, "AsyncByteStream")(conversation))
+
+
+class ResponseStream:
+    """The body of a response, as httpx reads it, with an ``AsyncByteStream`` to derive it from."""
 
     def __init__(self, exchange: HTTPExchange | WebSocketConnection) -> None:
         self._exchange = exchange

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import httpx
 
 from ._fields import TOKEN
+from ._http import library_of
 from ._types import Address, Scope
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -59,12 +60,12 @@ def http_scope(
     target: bytes = request.extensions.get("target") or url.raw_path
     if "target" in request.extensions and _UNSAFE_IN_TARGET.search(target):
         msg = f"the target of {request!r} has a byte that no HTTP client can send unescaped: {target!r}"
-        raise httpx.LocalProtocolError(msg, request=request)
+        raise library_of(request).LocalProtocolError(msg, request=request)
     raw_path, _, query_string = target.partition(b"?")
     try:
         headers = [_header(name, value) for name, value in request.headers.raw]
     except ValueError as error:
-        raise httpx.LocalProtocolError(f"{request!r}: {error}", request=request) from None
+        raise library_of(request).LocalProtocolError(f"{request!r}: {error}", request=request) from None
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": HTTP_SPEC_VERSION},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 import anyio
 import httpx
@@ -13,28 +13,35 @@ import httpx
 from ._blocking import BlockingTransport, reads_whole
 from ._blocking_session import WebSocketSession
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
-from ._core import CLIENT_NAME, ClientCore, handshake, with_user_agent
-from ._transport import ASGITransport
+from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
+from ._http import derived, library_of
+from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
 
-class TestClient(CookiesForAnyHost, httpx.Client):
-    """Tests an ASGI app from blocking code: requests are sent to an event loop in another thread.
+URL = TypeVar("URL")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Cookies = TypeVar("Cookies")
+Session = TypeVar("Session", bound=WebSocketSession)
 
-    Everything of ``httpx.Client`` works. ``with TestClient(app) as client:`` gives the client a loop of its own, and
-    runs the app's lifespan around the block. Without ``with``, requests work and no lifespan runs; all such clients
-    share one loop. After the block the client can be used so, or be entered again; `close` ends it.
-    """
 
-    __test__ = False  # pytest: no test class
+class BlockingClient(CookiesForAnyHost[Request, Cookies], Generic[URL, Request, Response, Cookies, Session]):
+    """What `TestClient` adds to the client of either HTTP library, which it has to be derived from as well."""
+
+    is_closed: bool
+
+    #: Of what the library and a drop-in want to have classes of their own.
+    _transport_class: ClassVar[type[AppTransport[Any, Any]]]
+    _session_class: ClassVar[type[WebSocketSession]]
 
     def __init__(
         self,
         app: ASGIApp,
-        base_url: httpx.URL | str = "http://testserver",
+        base_url: URL | str = "http://testserver",
         raise_server_exceptions: bool = True,  # noqa: FBT001, FBT002 - Starlette's own signature
         root_path: str = "",
         backend: str = "asyncio",
@@ -97,7 +104,7 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             msg = f"backend must be one of {', '.join(anyio.get_all_backends())}, not {backend!r}"
             raise ValueError(msg)
         core = ClientCore(
-            ASGITransport(
+            self._transport_class(
                 app,
                 raise_server_exceptions,
                 root_path,
@@ -115,11 +122,15 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             startup_timeout=startup_timeout,
             shutdown_timeout=shutdown_timeout,
         )
-        self._blocking = BlockingTransport(core.transport, backend, backend_options or {})
-        super().__init__(
+        http = library_of(self)
+        self._blocking: BlockingTransport = derived(BlockingTransport, http, "BaseTransport")(
+            core.transport, backend, backend_options or {}
+        )
+        as_the_library_s: Any = super()
+        as_the_library_s.__init__(
             base_url=base_url,
             cookies=jar_for_any_host(cookies),
-            headers=with_user_agent(headers),
+            headers=with_user_agent(headers, http),
             follow_redirects=follow_redirects,
             transport=self._blocking,
             **httpx_options,
@@ -145,45 +156,33 @@ class TestClient(CookiesForAnyHost, httpx.Client):
             raise RuntimeError(msg)
         return self._blocking.own_loop.portal
 
-    def request(
-        self,
-        method: str,
-        url: httpx.URL | str,
-        *,
-        auth: Any = httpx.USE_CLIENT_DEFAULT,
-        follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
-        **options: Any,
-    ) -> httpx.Response:
+    def request(self, method: str, url: URL | str, **options: Any) -> Response:
         """Build and send a request, as ``httpx.Client.request``.
 
         Args:
             method: The HTTP method.
             url: Relative to ``base_url``, or absolute.
-            auth: In place of the client's.
-            follow_redirects: In place of the client's.
-            options: content, data, files, json, params, headers, timeout (in seconds), extensions; and cookies, which
-                go with this request alone.
+            options: content, data, files, json, params, headers, timeout (in seconds), extensions; cookies, which go
+                with this request alone; auth and follow_redirects, in place of the client's.
         """
-        request = self.build_request(method, url, **options)
-        return self.send(request, auth=auth, follow_redirects=follow_redirects)
+        sending = sending_options(options)
+        return self.send(self.build_request(method, url, **options), **sending)
 
-    def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+    def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
         """Send a request, as ``httpx.Client.send``. Unless it streams, one trip into the loop does it all."""
         token = reads_whole.set(not stream)
         try:
-            return super().send(request, stream=stream, **options)
+            as_the_library_s: Any = super()
+            return cast("Response", as_the_library_s.send(request, stream=stream, **options))
         finally:
             reads_whole.reset(token)
 
     def websocket_connect(
         self,
-        url: httpx.URL | str,
+        url: URL | str,
         subprotocols: Sequence[str] | None = None,
-        *,
-        auth: Any = httpx.USE_CLIENT_DEFAULT,
-        follow_redirects: Any = False,
         **options: Any,
-    ) -> WebSocketSession:
+    ) -> Session:
         """Return a session to connect: ``with client.websocket_connect(url) as session:``.
 
         The handshake is a request of this client: its auth, cookies, headers, params and event hooks apply to it.
@@ -191,17 +190,17 @@ class TestClient(CookiesForAnyHost, httpx.Client):
         Args:
             url: Relative to ``base_url``, or absolute: ``ws://``, ``wss://``, ``http://`` or ``https://``.
             subprotocols: What to offer to the app.
-            auth: In place of the client's.
-            follow_redirects: Whether a redirect, in a denial response, is followed.
             options: params, headers, cookies, timeout (in seconds; ``read`` limits the handshake and each receive,
-                ``write`` each send), extensions.
+                ``write`` each send), extensions; auth, in place of the client's; follow_redirects: whether a redirect,
+                in a denial response, is followed.
         """
+        sending = {"follow_redirects": False, **sending_options(options)}
 
         def connect() -> httpx.Response:
-            request = self.build_request("GET", url, **handshake(subprotocols, options))
-            return self.send(request, stream=True, auth=auth, follow_redirects=follow_redirects)
+            request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
+            return cast("httpx.Response", self.send(request, stream=True, **sending))
 
-        return WebSocketSession(connect)
+        return cast("Session", self._session_class(connect))
 
     def __enter__(self) -> Self:
         """Start an event loop for the client, and run the app's startup in it.
@@ -243,7 +242,8 @@ class TestClient(CookiesForAnyHost, httpx.Client):
         try:
             self.__exit__()
         finally:
-            super().close()
+            as_the_library_s: Any = super()
+            as_the_library_s.close()
 
     def __del__(self) -> None:
         core = self.__dict__.get("_core")
@@ -254,3 +254,19 @@ class TestClient(CookiesForAnyHost, httpx.Client):
         if left:
             msg = f"{type(self).__name__} was not closed; still running: {left}"
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
+
+
+class TestClient(
+    BlockingClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, WebSocketSession], httpx.Client
+):
+    """Tests an ASGI app from blocking code: requests are sent to an event loop in another thread.
+
+    Everything of ``httpx.Client`` works. ``with TestClient(app) as client:`` gives the client a loop of its own, and
+    runs the app's lifespan around the block. Without ``with``, requests work and no lifespan runs; all such clients
+    share one loop. After the block the client can be used so, or be entered again; `close` ends it.
+    """
+
+    __test__ = False  # pytest: no test class
+
+    _transport_class = ASGITransport
+    _session_class = WebSocketSession

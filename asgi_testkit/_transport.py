@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
 import httpx
@@ -14,6 +14,7 @@ from ._conversation import Conversation
 from ._errors import tell_beside
 from ._exchange import HTTPExchange
 from ._handshake import acceptance, refusal
+from ._http import derived, library_of, network_of
 from ._options import ExchangeOptions
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
@@ -25,17 +26,12 @@ from ._websocket import WebSocketConnection
 MESSAGE_LEVEL = "asgi.websocket"
 
 
-class ASGITransport(httpx.AsyncBaseTransport):
-    """Runs an ASGI app in-process, in the event loop that awaits the request.
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 
-    A drop-in for ``httpx.ASGITransport``, with the same positional arguments. It streams, honours the read timeout,
-    tells the app of a disconnect, and sees every app to its end.
 
-    Attributes:
-        app: The app, as it was given.
-        state: The lifespan's state, of which each scope gets a shallow copy. `AsyncClient` sets it.
-        home: The event loop that requests have to come from, if they have to. `AsyncClient` sets it.
-    """
+class AppTransport(Generic[Request, Response]):
+    """What `ASGITransport` does, for the requests and responses of either HTTP library."""
 
     def __init__(
         self,
@@ -105,7 +101,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         """Whether what the app raises is raised in the test."""
         return self._options.raise_server_exceptions
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: Request) -> Response:
         """Send `request` to the app, and return its response at ``http.response.start``, the body as a stream.
 
         A WebSocket handshake (RFC 6455 section 4.2) that the app accepts is answered with status 101, and
@@ -119,26 +115,27 @@ class ASGITransport(httpx.AsyncBaseTransport):
             httpx.LocalProtocolError: No client could send such a request.
             BaseException: What the app raised, or ``ASGIProtocolError`` for what it did wrong.
         """
+        sent = cast("httpx.Request", request)  # the libraries' classes are as good as the same, but for their names
         if self.home is not None:
             self.home.check()
         scope = http_scope(
-            request,
+            sent,
             client=self.client,
             root_path=self.root_path,
             state=self.state,
             extensions=self._http_extensions,
         )
         if asks_for_websocket(scope):
-            return await self._upgrade(request, scope)
-        exchange = HTTPExchange(self._call, request, scope, self._options_for(request, scope), self._unsettled.discard)
+            return cast("Response", await self._upgrade(sent, scope))
+        exchange = HTTPExchange(self._call, sent, scope, self._options_for(sent, scope), self._unsettled.discard)
         exchange.start()
         self._unsettled.add(exchange)
-        return await response_to(exchange)
+        return cast("Response", await response_to(exchange))
 
     async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
         refused = refusal(scope)
         if refused is not None:
-            return refuse_handshake(refused)
+            return refuse_handshake(refused, library_of(request))
         agreed = acceptance(scope)
         scope = websocket_scope(scope, extensions=self._websocket_extensions)
         options = self._options_for(request, scope)
@@ -147,7 +144,8 @@ class ASGITransport(httpx.AsyncBaseTransport):
         if MESSAGE_LEVEL not in request.extensions:
             from ._wire import WireStream  # few tests need it
 
-            stream = WireStream(connection, compression=options.compression, max_message_size=options.max_message_size)
+            kind = derived(WireStream, network_of(connection.http), "AsyncNetworkStream")
+            stream = kind(connection, compression=options.compression, max_message_size=options.max_message_size)
             agreed += stream.agreed
         connection.start()
         self._unsettled.add(connection)
@@ -209,3 +207,16 @@ class ASGITransport(httpx.AsyncBaseTransport):
                     tell_beside(failure, error)
         if failure is not None:
             raise failure
+
+
+class ASGITransport(AppTransport[httpx.Request, httpx.Response], httpx.AsyncBaseTransport):
+    """Runs an ASGI app in-process, in the event loop that awaits the request.
+
+    A drop-in for ``httpx.ASGITransport``, with the same positional arguments. It streams, honours the read timeout,
+    tells the app of a disconnect, and sees every app to its end.
+
+    Attributes:
+        app: The app, as it was given.
+        state: The lifespan's state, of which each scope gets a shallow copy. `AsyncClient` sets it.
+        home: The event loop that requests have to come from, if they have to. `AsyncClient` sets it.
+    """

@@ -185,7 +185,7 @@ class WebSocketConnection(Conversation):
                     raise self._closed_while("connecting")
                 if self._state.denial.status:
                     msg = f"{self.name}: the application ended before the end of its denial response"
-                    raise httpx.RemoteProtocolError(msg, request=self._request) from self.app_exception
+                    raise self.http.RemoteProtocolError(msg, request=self._request) from self.app_exception
                 return False
             await self._await_app(self._state.state.value)
         return True
@@ -250,7 +250,7 @@ class WebSocketConnection(Conversation):
         if self._unread <= READ_BUFFER:
             return
         if not await self.room(self._write_timeout):
-            raise httpx.WriteTimeout(self.far_behind(self._write_timeout), request=self._request)
+            raise self.http.WriteTimeout(self.far_behind(self._write_timeout), request=self._request)
         if self._unread > READ_BUFFER:  # there is room in it no more
             await self.raise_end()
 
@@ -416,7 +416,7 @@ class WebSocketConnection(Conversation):
         raise self._disconnected_by("the application broke off", self._code_of_the_end, "")
 
     def _closed_while(self, doing: str) -> httpx.ReadError:
-        return httpx.ReadError(f"{self.name}: the client was closed while it was {doing}", request=self._request)
+        return self.http.ReadError(f"{self.name}: the client was closed while it was {doing}", request=self._request)
 
     def _disconnected_by(self, who: str, code: int | None, reason: str | None) -> WebSocketDisconnect:
         return WebSocketDisconnect(code or ABNORMAL, reason, text=f"{self.name}: {who} the connection")

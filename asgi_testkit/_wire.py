@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import anyio
-import httpcore
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 from wsproto.handshake import server_extensions_handshake
 
+from ._http import network_of
 from ._types import Scope
 from ._websocket import WebSocketConnection
 from ._websocket_state import MAX_REASON, NO_CODE
@@ -31,20 +31,24 @@ _TOO_BIG = 1009
 _INTERNAL_ERROR = 1011
 
 
-class WireStream(httpcore.AsyncNetworkStream):
+class WireStream:
     """The client's end of a connection to the app, as bytes: the ``network_stream`` of a 101 response.
+
+    There is an ``AsyncNetworkStream`` of httpcore (or what the HTTP library has in its place) to derive it from.
 
     What is written is parsed at once. What is read is put into frames only then, so an app is held in its ``send()``
     while nobody reads. Errors are httpcore's own.
 
     Attributes:
         agreed: The headers by which the handshake agrees to extensions.
+        network: httpcore, or what the HTTP library has in its place: its errors are raised.
     """
 
     def __init__(self, connection: WebSocketConnection, *, compression: bool, max_message_size: int | None) -> None:
         """Speak for `connection`, whose app has not answered yet."""
         extension, self.agreed = _deflate(connection.scope) if compression else (None, [])
         self._connection = connection
+        self.network = network_of(connection.http)
         extensions = [] if extension is None else [extension]
         # One for each direction: wsproto sends nothing after the client's close frame, not even what was there before.
         self._inbound = Connection(ConnectionType.SERVER, [*extensions])
@@ -69,13 +73,13 @@ class WireStream(httpcore.AsyncNetworkStream):
             httpcore.ReadTimeout: Nothing came in time. The text shows where the app is suspended. Nothing is lost.
             httpcore.ReadError: The stream, or the response, was closed.
         """
-        self.check(httpcore.ReadError)
+        self.check(self.network.ReadError)
         deadline = None if timeout is None else anyio.current_time() + timeout
         while not (self._out or self._encode()):
             if self._at_end:
                 return b""
             await self._wait(timeout, deadline)
-            self.check(httpcore.ReadError)
+            self.check(self.network.ReadError)
         chunk = bytes(self._out[:max_bytes])
         del self._out[:max_bytes]
         return chunk
@@ -111,7 +115,7 @@ class WireStream(httpcore.AsyncNetworkStream):
             self._at_end = True  # as a server, that does not wait for ever for the client's close
             return
         name, where = self._connection.name, self._connection.where()
-        raise httpcore.ReadTimeout(f"{name}: nothing to read for {timeout} seconds; the application is {where}")
+        raise self.network.ReadTimeout(f"{name}: nothing to read for {timeout} seconds; the application is {where}")
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write to the connection. While the app has 64 KiB that it has not received yet, that waits.
@@ -126,14 +130,14 @@ class WireStream(httpcore.AsyncNetworkStream):
             httpcore.WriteTimeout: The app did not receive in time. The text shows where it is suspended.
             httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
         """
-        self.check(httpcore.WriteError)
+        self.check(self.network.WriteError)
         if self._at_end:
-            raise httpcore.WriteError(f"{self._connection.name}: this stream is at its end")
+            raise self.network.WriteError(f"{self._connection.name}: this stream is at its end")
         for start in range(0, len(buffer), _SLICE):
             self._parse(bytes(buffer[start : start + _SLICE]))
         self._connection.poke()
         if not await self._connection.room(timeout):
-            raise httpcore.WriteTimeout(self._connection.far_behind(timeout))
+            raise self.network.WriteTimeout(self._connection.far_behind(timeout))
 
     def _parse(self, data: bytes) -> None:
         if self._deaf:
@@ -197,7 +201,7 @@ class WireStream(httpcore.AsyncNetworkStream):
             self._connection.disconnect(None)
         self._connection.poke()
 
-    def check(self, error: type[httpcore.NetworkError]) -> None:
+    def check(self, error: type[Exception]) -> None:
         """Raise `error` if the stream was closed, by itself or with the response."""
         if self.over:
             raise error(f"{self._connection.name}: this stream was closed")

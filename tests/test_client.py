@@ -22,6 +22,7 @@ from asgi_testkit import (
     WrongEventLoopError,
 )
 from asgi_testkit._core import with_user_agent
+from asgi_testkit._http import library_of
 
 from .apps import NOT_STARTED, NOT_STOPPED, RECEIVE, STARTED, STOPPED, Living, mirror, well
 from .backends import BACKENDS, Backend
@@ -116,7 +117,7 @@ def test_the_client_may_be_called_otherwise(face: Face, headers: Any) -> None:
 
 def test_the_headers_that_are_given_are_not_changed() -> None:
     headers = httpx.Headers({"x-name": "value"})
-    assert with_user_agent(headers).raw == [(b"x-name", b"value"), (b"user-agent", b"testclient")]
+    assert with_user_agent(headers, library_of(headers)).raw == [(b"x-name", b"value"), (b"user-agent", b"testclient")]
     assert headers.raw == [(b"x-name", b"value")]
 
 

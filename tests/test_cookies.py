@@ -211,7 +211,7 @@ def test_cookies_that_the_client_is_made_with_are_sent(face: Face, cookies: Cook
 @pytest.mark.parametrize("cookies", GIVEN_WITH_DOMAIN)
 def test_cookies_that_are_assigned_take_the_place_of_the_others(face: Face, cookies: CookieTypes) -> None:
     with open_browser(face, cookies={"b": "2"}) as browser:
-        browser.client.cookies = cookies
+        browser.client.cookies = cookies  # type: ignore[assignment]  # a mapping of either library
         assert browser.sent() == {"a=1"}
 
 
@@ -340,4 +340,4 @@ def test_a_jar_of_the_test_s_own_sees_every_response(face: Face) -> None:
         assert browser.client.cookies.jar is jar
         assert browser.sent() == set()
         browser.receive("a=1")
-    assert jar.seen == 2
+    assert jar.seen == (2 if httpx.__name__ == "httpx" else 1)  # httpx2 looks for set-cookie first

@@ -17,7 +17,8 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("**/*.py"))
 
 #: A module may import those in the rows above its own. (Rows may name modules that are still to come.)
 LAYERS = (
-    {"_types", "_errors", "_fields"},
+    {"_types", "_http", "_fields"},
+    {"_errors"},
     {"_app", "_frames", "_scope", "_handshake", "_options", "_http_state", "_lifespan_state"},
     {"_websocket_state"},
     {"_payload"},
@@ -32,17 +33,18 @@ LAYERS = (
     {"_client"},
     {"_sync"},
     {"__init__"},
+    {"httpx2"},
     {"pytest_plugin", "starlette"},
 )
 
-#: Who may know of threads, who may wait, and who may speak of httpx.
+#: Who may know of threads, who may wait, and who may speak of httpx: most of these in annotations only.
 THREADS = {"_hop", "_loops", "_blocking", "_sync"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
     *("_transport", "_blocking", "_client", "_sync"),
 }
 HTTPX = {
-    *("_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
+    *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
     *("_client", "_sync"),
 }
@@ -59,8 +61,8 @@ OUTSIDE = {
     "anyio.from_thread": THREADS,
     "anyio.to_thread": THREADS,
     "httpx": HTTPX,
+    "httpx2": {"httpx2"},
     "wsproto": {"_wire"},
-    "httpcore": {"_wire", "_blocking_wire"},  # which httpx brings
     "pytest": {"pytest_plugin"},
     "starlette": {"starlette"},
 }

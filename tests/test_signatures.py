@@ -12,14 +12,15 @@ import pytest
 from asgi_testkit import (
     ASGITransport,
     AsyncClient,
-    AsyncWebSocketSession,
     BlockingExchange,
     HTTPExchange,
     TestClient,
     WebSocketConnection,
-    WebSocketSession,
 )
-from asgi_testkit._session import Session
+from asgi_testkit._blocking_session import WebSocketSession
+from asgi_testkit._client import AwaitedClient
+from asgi_testkit._session import AsyncWebSocketSession, Session
+from asgi_testkit._sync import BlockingClient
 
 #: What one face has and the other has not, with the reason.
 ONLY_BLOCKING_OPTIONS = {
@@ -30,7 +31,6 @@ ONLY_BLOCKING_OPTIONS = {
 ONLY_BLOCKING_NAMES = {
     "portal": "the awaited client needs no way into its loop",
     "send": "one trip into the loop for a whole call: there is none to save where all is awaited",
-    "__test__": "pytest would take TestClient for a class of tests",
 }
 
 ONLY_AWAITED_NAMES = {
@@ -132,13 +132,13 @@ def test_the_transport_takes_by_position_what_httpx_s_takes() -> None:
 
 
 def test_the_clients_have_the_same_methods() -> None:
-    awaited = {TWINS.get(name, name) for name in own_names(AsyncClient)}
-    blocking = own_names(TestClient)
+    awaited = {TWINS.get(name, name) for name in own_names(AwaitedClient)}
+    blocking = own_names(BlockingClient)
     assert blocking - awaited == ONLY_BLOCKING_NAMES.keys()
     assert awaited - blocking == ONLY_AWAITED_NAMES.keys()
 
 
-@pytest.mark.parametrize("name", sorted(own_names(AsyncClient) - {"__init__", "app", *ONLY_AWAITED_NAMES}))
+@pytest.mark.parametrize("name", sorted(own_names(AwaitedClient) - {"__init__", "app", *ONLY_AWAITED_NAMES}))
 def test_a_method_of_the_clients_is_called_alike(name: str) -> None:
     awaited, blocking = getattr(AsyncClient, name), getattr(TestClient, TWINS.get(name, name))
     assert call(awaited) == call(blocking)
@@ -294,7 +294,15 @@ def test_the_sessions_say_the_same(name: str) -> None:
     [
         (kind, name)
         for kind in (
-            *(AsyncClient, TestClient, BlockingExchange, HTTPExchange, WebSocketConnection),
+            *(
+                AsyncClient,
+                AwaitedClient,
+                TestClient,
+                BlockingClient,
+                BlockingExchange,
+                HTTPExchange,
+                WebSocketConnection,
+            ),
             *(Session, AsyncWebSocketSession, WebSocketSession),
         )
         for name in sorted(
