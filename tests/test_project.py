@@ -1,9 +1,11 @@
 """What holds the project together: one version, three dependencies, commands that are what README.md says."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -56,11 +58,37 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert sorted(documented) == sorted(asgi_testkit.__all__)
 
 
+def modules_imported_by(statement: str, *, after: str = "pass") -> set[str]:
+    """Return what a program that makes this statement has imported by it."""
+    program = f"import sys; {after}; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_imports_nothing_until_a_name_is_asked_for() -> None:
+    imported = modules_imported_by("import asgi_testkit", after="import typing")
+    assert imported == {"asgi_testkit"}
+
+
+@pytest.mark.parametrize("name", asgi_testkit.__all__)
+def test_a_public_name_is_imported_from_where_type_checkers_are_told_that_it_is(name: str) -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    told = {
+        alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    module = import_module(f"asgi_testkit.{told[name]}")
+    vars(asgi_testkit).pop(name, None)  # asked for the first time
+    assert getattr(asgi_testkit, name) is getattr(module, name)
+    assert name in vars(asgi_testkit)
+
+
+def test_no_other_name_can_be_asked_for() -> None:
+    assert asgi_testkit.__all__ == [name for name in dir(asgi_testkit) if name in asgi_testkit.__all__]
+    with pytest.raises(AttributeError, match=r"^module 'asgi_testkit' has no attribute 'Client'$"):
+        asgi_testkit.Client  # type: ignore[attr-defined]  # noqa: B018 - that is the test
+
+
 @pytest.mark.parametrize("module", ["asyncio", "concurrent.futures", "starlette", "trio", "wsproto"])
-def test_importing_the_package_does_not_import(module: str) -> None:
+def test_importing_all_public_names_does_not_import(module: str) -> None:
     # More than httpx and anyio do, that is: httpx 0.27 imports trio itself.
-    program = (
-        "import sys, anyio, httpx; before = set(sys.modules); import asgi_testkit;"
-        f"sys.exit({module!r} in set(sys.modules) - before)"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+    assert module not in modules_imported_by("from asgi_testkit import *", after="import anyio, httpx")
