@@ -10,6 +10,7 @@ import anyio
 from ._app import as_single_callable
 from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, tell_beside
 from ._lifespan_state import LifespanState, State
+from ._tally import COUNTER
 from ._tasks import HomeLoop, IndependentTask, Wakeup
 from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable
 
@@ -102,6 +103,7 @@ class LifespanManager:
         await self._until_past(State.STARTING)
         if self._protocol.state is State.STARTED:
             self.supported = True
+            COUNTER.lifespans += 1
         else:
             await self._startup_failed()
         return self

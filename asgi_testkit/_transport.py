@@ -18,6 +18,7 @@ from ._http import derived, library_of, network_of
 from ._options import ExchangeOptions
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
+from ._tally import COUNTER
 from ._tasks import HomeLoop
 from ._types import Address, ASGIApp, Background, Scope
 from ._websocket import WebSocketConnection
@@ -95,6 +96,7 @@ class AppTransport(Generic[Request, Response]):
             max_message_size=max_message_size,
         ).checked()
         self._unsettled: set[Conversation] = set()
+        COUNTER.clients += 1  # each has a transport of its own
 
     @property
     def raise_app_exceptions(self) -> bool:
@@ -127,6 +129,7 @@ class AppTransport(Generic[Request, Response]):
         )
         if asks_for_websocket(scope):
             return cast("Response", await self._upgrade(sent, scope))
+        COUNTER.requests += 1
         exchange = HTTPExchange(self._call, sent, scope, self._options_for(sent, scope), self._unsettled.discard)
         exchange.start()
         self._unsettled.add(exchange)
@@ -136,6 +139,7 @@ class AppTransport(Generic[Request, Response]):
         refused = refusal(scope)
         if refused is not None:
             return refuse_handshake(refused, library_of(request))
+        COUNTER.websockets += 1
         agreed = acceptance(scope)
         scope = websocket_scope(scope, extensions=self._websocket_extensions)
         options = self._options_for(request, scope)
