@@ -71,15 +71,17 @@ def test_importing_the_package_imports_nothing_until_a_name_is_asked_for() -> No
 
 
 @pytest.mark.parametrize("name", asgi_testkit.__all__)
-def test_a_public_name_is_imported_from_where_type_checkers_are_told_that_it_is(name: str) -> None:
+def test_a_public_name_is_imported_from_where_type_checkers_are_told_that_it_is(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     told = {
         alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
     }
     module = import_module(f"asgi_testkit.{told[name]}")
-    vars(asgi_testkit).pop(name, None)  # asked for the first time
+    monkeypatch.delitem(vars(asgi_testkit), name, raising=False)  # it is asked for the first time
     assert getattr(asgi_testkit, name) is getattr(module, name)
-    assert name in vars(asgi_testkit)
+    assert vars(asgi_testkit)[name] is getattr(module, name)
 
 
 def test_no_other_name_can_be_asked_for() -> None:

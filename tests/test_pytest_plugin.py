@@ -1,0 +1,384 @@
+"""``pytest --asgi-testkit``: pytest runs here as its users run it, on suites that say nothing of this package."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import asgi_testkit
+from asgi_testkit import pytest_plugin
+from asgi_testkit._replacement import REPLACEMENT
+from asgi_testkit._tally import COUNTER, Tally
+
+Run = Callable[..., pytest.RunResult]
+
+FLAG = "--asgi-testkit"
+SETTING = "[pytest]\nasgi_testkit_replace = true\n"
+
+#: The library that this suite runs on, by its own name.
+HTTPX = httpx.__name__
+
+APP = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+    else:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+#: Two tests, which take the transport in two ways and pass on any.
+SUITE = f"""
+import asyncio
+import {HTTPX}
+from {HTTPX} import ASGITransport
+from app import app
+
+def get(transport):
+    async def main():
+        async with {HTTPX}.AsyncClient(transport=transport, base_url="http://test") as client:
+            assert (await client.get("/")).text == "hello"
+    asyncio.run(main())
+
+def test_imported():
+    print("imported:", ASGITransport.__module__)
+    get(ASGITransport(app))
+
+def test_attribute():
+    print("attribute:", {HTTPX}.ASGITransport.__module__)
+    get({HTTPX}.ASGITransport(app=app))
+"""
+
+
+@pytest.fixture(autouse=True)
+def nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests start from an environment that says nothing."""
+    for name in (pytest_plugin.VARIABLE, "PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # it takes longer to load all plugins than to run a test
+    monkeypatch.setenv("PYTHONPATH", str(Path(asgi_testkit.__file__).parent.parent))  # it may not be installed
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Runs pytest in this process, with the plugin, on a suite with an app."""
+    pytester.makepyfile(app=APP)
+    pytester.makepyfile(test_suite=SUITE)
+
+    def run(*arguments: str, plugin: str = "asgi_testkit.pytest_plugin") -> pytest.RunResult:
+        return pytester.runpytest_inprocess("-p", plugin, "-s", "-W", "error", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def run_program(pytester: pytest.Pytester) -> Run:
+    """Runs pytest in a process of its own, with the plugin, on a suite with an app."""
+    pytester.makepyfile(app=APP)
+    pytester.makepyfile(test_suite=SUITE)
+
+    def run(*arguments: str, plugin: str = "asgi_testkit.pytest_plugin") -> pytest.RunResult:
+        options = ("-p", "no:cacheprovider", "-s", "-W", "error")
+        return pytester.run(sys.executable, "-m", "pytest", "-p", plugin, *options, *arguments)
+
+    return run
+
+
+def took_ours(result: pytest.RunResult) -> bool:
+    """Whether both tests of the suite ran on ours, or, False, both on the original."""
+    text = result.stdout.str()
+    result.assert_outcomes(passed=2)
+    ours = [f"{way}: asgi_testkit" in text for way in ("imported", "attribute")]
+    theirs = [f"{way}: {HTTPX}" in text for way in ("imported", "attribute")]
+    assert ours == [not each for each in theirs]
+    assert ours[0] == ours[1]
+    return ours[0]
+
+
+# Whether names are replaced
+
+
+def test_with_the_flag_names_are_replaced_and_afterwards_put_back(run: Run) -> None:
+    original = httpx.ASGITransport
+    finders = list(sys.meta_path)
+    assert took_ours(run(FLAG))
+    assert httpx.ASGITransport is original
+    assert not REPLACEMENT.active
+    assert sys.meta_path == finders
+
+
+def test_without_the_flag_nothing_is_replaced_and_nothing_is_said(run: Run) -> None:
+    result = run()
+    assert not took_ours(result)
+    result.stdout.no_fnmatch_line("*asgi-testkit*")
+
+
+def test_the_setting_is_as_good_as_the_flag(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini(SETTING)
+    assert took_ours(run())
+
+
+def test_the_setting_can_be_overruled(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini(SETTING)
+    assert not took_ours(run("-o", "asgi_testkit_replace=false"))
+
+
+@pytest.mark.parametrize("value, wanted", [("1", True), ("TRUE", True), ("0", False), ("no", False), ("", False)])
+def test_the_environment_variable_is_as_good_as_the_flag(
+    run: Run, monkeypatch: pytest.MonkeyPatch, value: str, wanted: bool
+) -> None:
+    monkeypatch.setenv(pytest_plugin.VARIABLE, value)
+    assert took_ours(run()) is wanted
+    assert not REPLACEMENT.active
+
+
+@pytest.mark.parametrize("start", ["run", "run_program"])  # it is looked at when the plugin is imported, and later
+def test_a_variable_that_says_neither_yes_nor_no_is_an_error(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    monkeypatch.setenv(pytest_plugin.VARIABLE, "maybe")
+    result = request.getfixturevalue(start)()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.errlines[0] == (
+        "ERROR: the environment variable ASGI_TESTKIT_REPLACE is 'maybe', which is neither yes nor no. "
+        "Set it to 1 or to 0."
+    )
+
+
+def test_a_conftest_finds_names_replaced(run_program: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(f"from {HTTPX} import ASGITransport\nprint('conftest:', ASGITransport.__module__)")
+    result = run_program(FLAG)
+    assert took_ours(result)
+    assert "conftest: asgi_testkit._transport" in result.outlines
+
+
+def test_with_the_variable_a_plugin_that_comes_next_finds_names_replaced(
+    run_program: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile(plugin=f"from {HTTPX} import ASGITransport\nprint('plugin:', ASGITransport.__module__)")
+    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    result = run_program("-p", "plugin")
+    assert took_ours(result)
+    assert "plugin: asgi_testkit._transport" in result.outlines
+    result.stdout.no_fnmatch_line("*too late*")
+
+
+def test_what_the_variable_began_on_import_is_the_first_run(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    importlib.reload(pytest_plugin)
+    assert REPLACEMENT.active
+    assert len(pytest_plugin.EARLY_RUNS) == 1
+    assert took_ours(run())
+    assert not REPLACEMENT.active
+    assert took_ours(run())  # and the second has one of its own
+    assert not REPLACEMENT.active
+
+
+def test_a_plugin_that_took_an_original_before_is_named(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(early=f"from {HTTPX} import ASGITransport as Transport")
+    pytester.syspathinsert()
+    result = run("-p", "early", FLAG)
+    assert took_ours(result)
+    result.stdout.fnmatch_lines(["asgi-testkit came too late for *early.Transport*`ASGI_TESTKIT_REPLACE=1 pytest -p *"])
+
+
+def test_a_conftest_may_bring_the_plugin(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(app=APP)
+    pytester.makepyfile(test_suite=SUITE)
+    pytester.makeconftest("pytest_plugins = ['asgi_testkit.pytest_plugin']")
+    assert took_ours(pytester.runpytest_inprocess("-s", FLAG))
+
+
+def test_a_run_inside_a_run_leaves_the_outer_one_what_it_has(run: Run, pytester: pytest.Pytester) -> None:
+    REPLACEMENT.start()
+    try:
+        assert took_ours(run(FLAG))
+        assert httpx.ASGITransport is asgi_testkit.ASGITransport  # type: ignore[comparison-overlap]
+    finally:
+        REPLACEMENT.stop()
+
+
+def test_a_run_that_does_not_get_to_its_tests_puts_everything_back(run: Run) -> None:
+    assert run(FLAG, "--no-such-option").ret == pytest.ExitCode.USAGE_ERROR
+    assert not REPLACEMENT.active
+
+
+# What is said
+
+
+def test_the_header_names_what_is_replaced_with_the_versions(run: Run) -> None:
+    [line] = [line for line in run(FLAG).outlines if line.startswith("asgi-testkit ")]
+    assert line.startswith(f"asgi-testkit {asgi_testkit.__version__} in place of: starlette.testclient.TestClient, ")
+    assert f"{HTTPX}.ASGITransport ({HTTPX} {version(HTTPX)})" in line
+    assert f"httpx_ws.transport.ASGIWebSocketTransport (httpx-ws {version('httpx-ws')})" in line
+
+
+def test_what_is_not_installed_is_not_in_the_header(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(REPLACEMENT, "targets", {HTTPX: REPLACEMENT.targets[HTTPX], "no_such_package": {"A": "b:A"}})
+    run(FLAG).stdout.fnmatch_lines([f"asgi-testkit * in place of: {HTTPX}.ASGITransport ({HTTPX} {version(HTTPX)})"])
+
+
+def test_the_end_says_how_much_ran_on_ours(run: Run) -> None:
+    result = run(FLAG)
+    assert "asgi-testkit: 2 clients, 2 requests, 0 WebSocket sessions, 0 lifespans" in result.outlines
+
+
+def test_the_end_says_that_nothing_ran_on_ours(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_suite="def test_it(): pass")
+    assert "asgi-testkit: nothing ran on it" in run(FLAG).outlines
+
+
+@pytest.mark.parametrize("kind", ["AsyncClient", "TestClient"])
+def test_everything_is_counted_once(kind: str) -> None:
+    names: dict[str, Any] = {}
+    exec(APP, names)
+    app = names["app"]
+    before = COUNTER.read()
+    if kind == "TestClient":
+        with asgi_testkit.TestClient(app) as client:
+            client.get("/")
+            client.get("/")
+            with client.websocket_connect("/"):
+                pass
+    else:
+
+        async def main() -> None:
+            async with asgi_testkit.AsyncClient(app) as client:
+                await client.get("/")
+                await client.get("/")
+                async with client.websocket_connect("/"):
+                    pass
+
+        import anyio
+
+        anyio.run(main)
+    assert COUNTER.read().since(before) == (1, 2, 1, 1)
+
+
+def test_numbers_are_told_in_words() -> None:
+    assert Tally(1, 2, 1, 1).plus(Tally(0, 1)).told() == "1 client, 3 requests, 1 WebSocket session, 1 lifespan"
+
+
+# With other plugins, and without this one
+
+
+def test_workers_replace_names_too_and_their_numbers_are_added_up(run_program: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(f"from {HTTPX} import ASGITransport\nassert 'asgi_testkit' in ASGITransport.__module__")
+    result = run_program(FLAG, "-p", "xdist", "-n", "2", "--dist", "each")
+    result.assert_outcomes(passed=4)
+    assert "asgi-testkit: 4 clients, 4 requests, 0 WebSocket sessions, 0 lifespans" in result.outlines
+
+
+def test_the_setting_and_the_variable_reach_workers(
+    run_program: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "asgi-testkit: 2 clients, 2 requests, 0 WebSocket sessions, 0 lifespans"
+    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    assert told in run_program("-p", "xdist", "-n", "1").outlines
+    monkeypatch.delenv(pytest_plugin.VARIABLE)
+    pytester.makeini(SETTING)
+    assert told in run_program("-p", "xdist", "-n", "1").outlines
+
+
+class Node:
+    """What pytest-xdist's controller hands on of a worker that has ended."""
+
+    def __init__(self, config: Any, **attributes: Any) -> None:
+        self.config = config
+        vars(self).update(attributes)
+
+
+class Configuration:
+    """The part of a configuration that a worker's end touches."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.stash = pytest.Stash()
+        self.workeroutput: dict[str, Any] = {}
+        if wanted:
+            self.stash[pytest_plugin.RUN] = pytest_plugin.Run()
+            self.stash[pytest_plugin.RUN].end()
+
+
+class Session:
+    """A session with that configuration."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+
+def test_a_worker_hands_in_its_numbers_and_the_controller_adds_them() -> None:
+    worker, controller = Configuration(wanted=True), Configuration(wanted=True)
+    COUNTER.clients += 3
+    COUNTER.requests += 4
+    pytest_plugin.pytest_sessionfinish(Session(worker))  # type: ignore[arg-type]
+    before = controller.stash[pytest_plugin.RUN].tally()
+    pytest_plugin.pytest_testnodedown(Node(controller, workeroutput=worker.workeroutput))
+    assert controller.stash[pytest_plugin.RUN].tally().since(before) == (3, 4, 0, 0)
+
+
+def test_a_worker_that_crashed_has_no_numbers() -> None:
+    controller = Configuration(wanted=True)
+    pytest_plugin.pytest_testnodedown(Node(controller))
+    assert controller.stash[pytest_plugin.RUN].tally() == Tally()
+
+
+def test_without_the_flag_workers_have_no_numbers() -> None:
+    worker = Configuration(wanted=False)
+    pytest_plugin.pytest_sessionfinish(Session(worker))  # type: ignore[arg-type]
+    assert worker.workeroutput == {}
+
+
+INSTALLED = [each.value for each in importlib.metadata.entry_points(group="pytest11", name="asgi_testkit")]
+
+
+def test_the_installed_package_brings_the_plugin() -> None:
+    assert INSTALLED == ["asgi_testkit.pytest_plugin"]
+
+
+def test_the_plugin_is_found_by_its_name(run_program: Run) -> None:
+    assert took_ours(run_program(FLAG, plugin="asgi_testkit"))
+
+
+def test_the_plugin_can_be_disabled(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    # Plugins that are installed beside it may warn of what they like.
+    assert took_ours(run_program("-W", "ignore", plugin="warnings"))
+    assert not took_ours(run_program("-W", "ignore", plugin="no:asgi_testkit"))
+    result = run_program(FLAG, plugin="no:asgi_testkit")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*unrecognized arguments: --asgi-testkit*"])
+
+
+# What it costs a run that does not want it
+
+
+def test_without_the_flag_no_http_library_and_no_event_loop_is_imported(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_it():
+            assert "asgi_testkit.pytest_plugin" in sys.modules
+            assert not {"httpx", "httpx2", "anyio", "trio", "wsproto", "asyncio"} & set(sys.modules)
+        """
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "asgi_testkit.pytest_plugin", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=pytester.path, env=os.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
