@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ Run = Callable[..., pytest.RunResult]
 FLAG = "--asgi-testkit"
 SETTING = "[pytest]\nasgi_testkit_replace = true\n"
 
-#: The library that this suite runs on, by its own name.
+#: The library that this suite runs on, by its own name, and where ours for it is.
 HTTPX = httpx.__name__
+OURS = asgi_testkit.ASGITransport.__module__
 
 APP = """
 async def app(scope, receive, send):
@@ -165,7 +166,7 @@ def test_a_conftest_finds_names_replaced(run_program: Run, pytester: pytest.Pyte
     pytester.makeconftest(f"from {HTTPX} import ASGITransport\nprint('conftest:', ASGITransport.__module__)")
     result = run_program(FLAG)
     assert took_ours(result)
-    assert "conftest: asgi_testkit._transport" in result.outlines
+    assert f"conftest: {OURS}" in result.outlines
 
 
 def test_with_the_variable_a_plugin_that_comes_next_finds_names_replaced(
@@ -175,7 +176,7 @@ def test_with_the_variable_a_plugin_that_comes_next_finds_names_replaced(
     monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
     result = run_program("-p", "plugin")
     assert took_ours(result)
-    assert "plugin: asgi_testkit._transport" in result.outlines
+    assert f"plugin: {OURS}" in result.outlines
     result.stdout.no_fnmatch_line("*too late*")
 
 
@@ -344,26 +345,43 @@ def test_without_the_flag_workers_have_no_numbers() -> None:
     assert worker.workeroutput == {}
 
 
-INSTALLED = [each.value for each in importlib.metadata.entry_points(group="pytest11", name="asgi_testkit")]
-
-
 def test_the_installed_package_brings_the_plugin() -> None:
-    assert INSTALLED == ["asgi_testkit.pytest_plugin"]
+    found = entry_points(group="pytest11", name="asgi_testkit")
+    assert [each.value for each in found] == ["asgi_testkit.pytest_plugin"]
 
 
 def test_the_plugin_is_found_by_its_name(run_program: Run) -> None:
     assert took_ours(run_program(FLAG, plugin="asgi_testkit"))
 
 
+#: Plugins are loaded by themselves then, but none of those that happen to be installed beside ours.
+OTHERS = [f"-pno:{each.name}" for each in entry_points(group="pytest11") if each.name != "asgi_testkit"]
+
+
 def test_the_plugin_can_be_disabled(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
-    # Plugins that are installed beside it may warn of what they like.
-    assert took_ours(run_program("-W", "ignore", plugin="warnings"))
-    assert not took_ours(run_program("-W", "ignore", plugin="no:asgi_testkit"))
-    result = run_program(FLAG, plugin="no:asgi_testkit")
+    assert took_ours(run_program(*OTHERS, plugin="terminal"))
+    assert not took_ours(run_program(*OTHERS, plugin="no:asgi_testkit"))
+    result = run_program(*OTHERS, FLAG, plugin="no:asgi_testkit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*unrecognized arguments: --asgi-testkit*"])
+
+
+def test_a_program_that_has_imported_the_package_may_run_pytest(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest rewrites the assertions of packages with a plugin, which it knows by the lists of their files, and warns of
+    # those that it comes too late for. An editable installation has no such list, so here is one.
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), os.environ["PYTHONPATH"]]))
+    files = pytester.mkdir("listed-1.dist-info")
+    (files / "METADATA").write_text("Metadata-Version: 2.1\nName: listed\nVersion: 1\n", encoding="utf-8")
+    (files / "entry_points.txt").write_text("[pytest11]\nlisted = listed\n", encoding="utf-8")
+    (files / "RECORD").write_text("asgi_testkit/__init__.py,,\n", encoding="utf-8")
+    pytester.makepyfile(listed="", test_it="def test_it(): pass")
+    program = "import sys, asgi_testkit, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    pytester.run(sys.executable, "-c", program, "-W", "error", *OTHERS).assert_outcomes(passed=1)
 
 
 # What it costs a run that does not want it
