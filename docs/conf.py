@@ -1,6 +1,5 @@
 """Sphinx: built offline, with every warning an error (`nox -s docs`)."""
 
-import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -53,12 +52,15 @@ napoleon_numpy_docstring = False
 
 # No inventories are fetched, so names from outside cannot be looked up; our own have to be right.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(anyio|collections|contextlib|http|httpx|ssl|types|typing)\..*")]
+nitpick_ignore_regex = [(r"py:.*", r"(anyio|collections|contextlib|http|httpx|httpx2|ssl|types|typing)\..*")]
 nitpick_ignore = [
     ("py:class", "BlockingPortal"),  # anyio's, imported for type checkers only
     ("py:class", "asgi_testkit._types.SingleCallable"),  # what an ASGIApp is inside
     # These are told in words beside each argument.
     *(("py:class", name) for name in ("Address", "Background", "CookieTypes", "LifespanMode")),
+    # Those of the HTTP library.
+    *(("py:class", f"asgi_testkit.{name}") for name in ("_client.URL", "_cookies.Cookies", "_sync.URL")),
+    ("py:class", "URL"),
 ]
 
 
@@ -69,13 +71,6 @@ def leave_out_what_a_union_says_of_itself(_app: object, what: str, *others: Any)
         lines.clear()
 
 
-def name_what_has_only_a_repr(_app: object, _what: str, *others: Any) -> tuple[str | None, str | None]:
-    """Write the default of httpx's arguments as one writes it in code."""
-    *_, signature, returned = others
-    return signature and re.sub(r"<httpx\..*?>", "httpx.USE_CLIENT_DEFAULT", signature), returned
-
-
 def setup(app: Any) -> None:
     """Connect to Sphinx."""
-    app.connect("autodoc-process-signature", name_what_has_only_a_repr)
     app.connect("autodoc-process-docstring", leave_out_what_a_union_says_of_itself)
