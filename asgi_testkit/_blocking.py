@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import httpx
@@ -13,8 +13,8 @@ from ._conversation import Conversation
 from ._errors import exception_in_flight, tell_beside
 from ._exchange import HTTPExchange
 from ._http import derived, library_of, network_of
-from ._response import ResponseStream
-from ._transport import AppTransport
+from ._response import Response, ResponseStream
+from ._transport import ANSWER, AppTransport
 from ._types import Scope
 from ._websocket import WebSocketConnection
 
@@ -69,6 +69,9 @@ class BlockingTransport:
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
+        if ANSWER in request.extensions:
+            answer: httpx.Response = request.extensions.pop(ANSWER)
+            return answer
         hop = self.hop
         sent = _as_async(request)
         name = f"{request.method} {request.url}"
@@ -78,8 +81,7 @@ class BlockingTransport:
                 kind: Any = derived(BlockingStream, library_of(request), "SyncByteStream")
                 response.stream = kind(response.extensions["asgi"], hop)
         else:
-            response, body = hop.call(lambda: self._whole(sent), name=name)
-            response.stream = body
+            response = hop.call(lambda: self._whole(sent), name=name)
         if "network_stream" in response.extensions:
             from ._blocking_wire import BlockingWireStream
 
@@ -89,14 +91,16 @@ class BlockingTransport:
             response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
         return response
 
-    async def _whole(self, request: httpx.Request) -> tuple[httpx.Response, Any]:
-        response = await self._transport.handle_async_request(request)
-        body = derived(WholeBody, library_of(request), "SyncByteStream")()
-        if isinstance(response.stream, ResponseStream):
+    async def _whole(self, request: httpx.Request) -> httpx.Response:
+        response: Any = await self._transport.handle_async_request(request)
+        body: Any = derived(WholeBody, library_of(request), "SyncByteStream")()
+        if isinstance(response, Response):
             await body.read(response.extensions["asgi"])
-        else:
-            body.chunks.append(await response.aread())
-        return response, body
+            response.arrived(body)
+        elif isinstance(response.stream, ResponseStream):
+            await body.read(response.extensions["asgi"])
+            response.stream = body
+        return cast("httpx.Response", response)
 
     def close(self) -> None:
         """See the requests of a client that shares its loop to their end."""

@@ -14,6 +14,7 @@ from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_use
 from ._http import derived, library_of
 from ._request_body import GeneratorStream
 from ._session import AsyncWebSocketSession
+from ._shortcut import AwaitedShortcut
 from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
@@ -24,7 +25,11 @@ Cookies = TypeVar("Cookies")
 Session = TypeVar("Session", bound=AsyncWebSocketSession)
 
 
-class AwaitedClient(CookiesForAnyHost[Request, Cookies], Generic[URL, Request, Response, Cookies, Session]):
+class AwaitedClient(
+    AwaitedShortcut[Request, Response],
+    CookiesForAnyHost[Request, Cookies],
+    Generic[URL, Request, Response, Cookies, Session],
+):
     """What `AsyncClient` adds to the client of either HTTP library, which it has to be derived from as well."""
 
     is_closed: bool

@@ -11,12 +11,15 @@ from urllib.request import Request as URLRequest
 import httpx
 
 from ._http import derived, library_of
+from ._response import has_any
 
 #: What httpx takes for ``cookies=``: its own ``Cookies`` are a mapping, too.
 CookieTypes: TypeAlias = Mapping[str, str] | CookieJar | list[tuple[str, str]]
 
 #: The standard library appends this to hosts without a dot, and finds their cookies by it.
 _LOCAL = ".local"
+
+_SETS_COOKIES = frozenset({b"set-cookie", b"set-cookie2"})
 
 
 class DotlessHostPolicy(DefaultCookiePolicy):
@@ -79,7 +82,7 @@ class LazyCookies:
 
     def extract_cookies(self, response: httpx.Response) -> None:
         """Keep what the response sets."""
-        if "set-cookie" in response.headers or "set-cookie2" in response.headers:
+        if has_any(response.headers, _SETS_COOKIES):
             as_the_library_s: Any = super()
             as_the_library_s.extract_cookies(response)
 

@@ -34,9 +34,12 @@ class HTTPLibrary(Protocol):
     ReadTimeout: type[httpx.ReadTimeout]
     RemoteProtocolError: type[httpx.RemoteProtocolError]
     Request: type[httpx.Request]
+    RequestError: type[httpx.RequestError]
     RequestNotRead: type[httpx.RequestNotRead]
     Response: type[httpx.Response]
     SyncByteStream: type[httpx.SyncByteStream]
+    Timeout: type[httpx.Timeout]
+    USE_CLIENT_DEFAULT: Any
     WriteTimeout: type[httpx.WriteTimeout]
 
     def __hash__(self) -> int: ...

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from importlib import import_module
 from types import ModuleType
@@ -18,6 +20,8 @@ from ._http import HTTPLibrary, derived, library_of
 from ._websocket import WebSocketConnection
 
 _REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+_ENCODED = frozenset({b"content-encoding"})
 
 
 async def response_to(exchange: HTTPExchange) -> httpx.Response:
@@ -34,9 +38,11 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
     if sent.debug is not None:
         extensions["http.response.debug"] = sent.debug
-    return response_class(exchange.http)(
+    response: Any = response_class(exchange.http)(
         sent.status, headers=sent.headers, stream=stream_of(exchange), extensions=extensions
     )
+    response.belongs_to(exchange)
+    return cast("httpx.Response", response)
 
 
 async def response_to_handshake(connection: WebSocketConnection, agreed: list[tuple[bytes, bytes]]) -> httpx.Response:
@@ -85,16 +91,29 @@ def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensi
 
 
 class Response:
-    """A response whose body, wanted as a whole, is read without a trip through asynchronous iterators.
+    """A response whose body, wanted as a whole, is read without asynchronous iterators, and decoders with no work.
 
     There is a ``Response`` of the library to derive it from.
     """
 
     extensions: dict[str, Any]
+    headers: httpx.Headers
     is_closed: bool
     is_stream_consumed: bool
     stream: Any
+    _exchange: HTTPExchange
     _seconds: float | None = None
+    _downloaded: int | None = None
+    _is_here = False
+
+    def belongs_to(self, exchange: HTTPExchange) -> None:
+        """Note what it is the response of."""
+        self._exchange = exchange
+
+    def arrived(self, body: httpx.SyncByteStream) -> None:
+        """Take a body that can be read without waiting."""
+        self.stream = body
+        self._is_here = True
 
     async def aread(self) -> bytes:
         """Read and return the body."""
@@ -103,13 +122,65 @@ class Response:
             content: bytes = await as_the_library_s.aread()
             return content
         self.is_stream_consumed = True
-        exchange: HTTPExchange = self.extensions["asgi"]
-        await exchange.gather()
-        self._seconds = time.perf_counter() - exchange.began
-        self.stream = exchange.http.ByteStream(b"".join(exchange.take_chunks()))
+        exchange = self._exchange
+        try:
+            await exchange.gather()
+        except exchange.http.RequestError as error:
+            self._name_request(error)
+            raise
+        self.arrived(exchange.http.ByteStream(b"".join(exchange.take_chunks())))
         self.is_stream_consumed = False
         read: bytes = as_the_library_s.read()
         return read
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Iterate over the body, decoded."""
+        read_before = self.is_stream_consumed or self.is_closed
+        if read_before or not self._is_here or chunk_size is not None or has_any(self.headers, _ENCODED):
+            as_the_library_s: Any = super()
+            yield from as_the_library_s.iter_bytes(chunk_size)
+            return
+        self.is_stream_consumed = True
+        self._downloaded = 0
+        try:
+            for chunk in self.stream:
+                self._downloaded += len(chunk)
+                yield chunk
+        except self._exchange.http.RequestError as error:
+            self._name_request(error)
+            raise
+        self._end()
+        self.is_closed = True  # with nothing left to close
+
+    def _name_request(self, error: httpx.RequestError) -> None:
+        this: Any = self
+        with suppress(RuntimeError):  # without a client, it has none
+            error.request = this.request
+
+    def close(self) -> None:
+        """Let go of the response."""
+        self._end()
+        as_the_library_s: Any = super()
+        as_the_library_s.close()
+
+    async def aclose(self) -> None:
+        """Let go of the response."""
+        self._end()
+        as_the_library_s: Any = super()
+        await as_the_library_s.aclose()
+
+    def _end(self) -> None:
+        if not self.is_closed:
+            self._seconds = time.perf_counter() - self._exchange.began
+
+    @property
+    def num_bytes_downloaded(self) -> int:
+        """How many bytes of the body have been read, before they were decoded."""
+        if self._downloaded is not None:
+            return self._downloaded
+        as_the_library_s: Any = super()
+        downloaded: int = as_the_library_s.num_bytes_downloaded
+        return downloaded
 
     @property
     def elapsed(self) -> dt.timedelta:
@@ -126,7 +197,16 @@ class Response:
 
     def __reduce__(self) -> tuple[Any, ...]:  # a derived class cannot be found by its name
         this: Any = self
-        return _blank_response, (cast("ModuleType", library_of(this)).__name__,), this.__getstate__()
+        state = {name: value for name, value in this.__getstate__().items() if name != "_exchange"}
+        return _blank_response, (cast("ModuleType", library_of(this)).__name__,), state
+
+
+def has_any(headers: httpx.Headers, names: frozenset[bytes]) -> bool:
+    """Whether one of these names, in lower case, is among the headers.
+
+    The library decodes all of the headers before it says as much, if nothing was asked of them before.
+    """
+    return not names.isdisjoint([name.lower() for name, _ in headers.raw])
 
 
 def response_class(http: HTTPLibrary) -> type[httpx.Response]:

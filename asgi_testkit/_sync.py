@@ -15,6 +15,7 @@ from ._blocking_session import WebSocketSession
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
 from ._http import derived, library_of
+from ._shortcut import BlockingShortcut
 from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
@@ -29,7 +30,11 @@ Cookies = TypeVar("Cookies")
 Session = TypeVar("Session", bound=WebSocketSession)
 
 
-class BlockingClient(CookiesForAnyHost[Request, Cookies], Generic[URL, Request, Response, Cookies, Session]):
+class BlockingClient(
+    BlockingShortcut[Request, Response],
+    CookiesForAnyHost[Request, Cookies],
+    Generic[URL, Request, Response, Cookies, Session],
+):
     """What `TestClient` adds to the client of either HTTP library, which it has to be derived from as well."""
 
     is_closed: bool

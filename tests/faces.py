@@ -7,7 +7,7 @@ the test's own. Tests see a `Client`, a `Stream` and a `Socket`, and need not kn
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -273,7 +273,8 @@ class AwaitedStream(Stream):
         return self._portal.call(self.response.aread)
 
     async def finish(self) -> None:
-        await self._chunks.aclose()
+        if isinstance(self._chunks, AsyncGenerator):  # of the library's; ours is the stream itself
+            await self._chunks.aclose()
 
 
 def outcome_of(portal: BlockingPortal, function: Callable[[], Awaitable[T]]) -> T:

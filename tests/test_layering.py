@@ -29,7 +29,7 @@ LAYERS = (
     {"_transport"},
     {"_blocking_wire"},
     {"_blocking"},
-    {"_blocking_session", "_cookies", "_core"},
+    {"_blocking_session", "_cookies", "_core", "_shortcut"},
     {"_client"},
     {"_sync"},
     {"__init__"},
@@ -47,7 +47,7 @@ ANYIO = {
 HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
-    *("_client", "_sync"),
+    *("_shortcut", "_client", "_sync"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,

@@ -475,3 +475,17 @@ async def test_a_finished_request_leaves_nothing_behind(suspends: bool) -> None:
 
 def test_the_suite_knows_its_backends(anyio_backend: tuple[str, Any]) -> None:
     assert Backend("", *anyio_backend).name in {"asyncio", "trio"}
+
+
+@pytest.mark.anyio
+async def test_an_error_in_a_body_that_no_client_reads_has_the_request_that_it_was_raised_with() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await body(send, b"a", more=True)
+        raise httpx.ReadError("of the app's own")
+
+    response = await ASGITransport(app).handle_async_request(httpx.Request("GET", "http://testserver"))
+    with pytest.raises(httpx.ReadError, match="of the app's own") as caught:
+        await response.aread()
+    with pytest.raises(RuntimeError, match="request"):
+        caught.value.request  # noqa: B018 - a property

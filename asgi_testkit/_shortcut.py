@@ -1,0 +1,214 @@
+"""The short way of a plain request through the HTTP library's client, which takes longer over it than the app does.
+
+Only the public `build_request` and `send` are overridden, and no rule of HTTP is known here. What a request begins
+with, its URL and its headers, the library makes once, and it is remembered while the client stays as it is. A request
+with which the library's client would do nothing but pass it on to our transport, having no auth, hooks or mounts, goes
+there directly. All else is left to the library. That a response is a redirect shows when the app has answered: then the
+library sends the request as ever, and gets that answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+import httpx
+
+from ._http import HTTPLibrary, library_of
+from ._response import Response as Answer
+from ._transport import ANSWER
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+#: What the constructor of a request takes just as `build_request` does.
+_BODIES = frozenset({"content", "data", "files", "json"})
+_AS_GIVEN = _BODIES | {"params"}
+
+_WAYS_OF_SENDING = frozenset({"auth", "follow_redirects"})
+
+#: How many heads a client remembers. One that asks for more than that begins anew.
+_REMEMBERED = 1024
+
+
+class Head(NamedTuple):
+    """What a request without a body begins with."""
+
+    url: httpx.URL
+    headers: httpx.Headers
+
+
+class Heads:
+    """The heads of a client's requests, for as long as its headers and its base URL stay what they are."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Head] = {}
+        self._base_url: object = None
+        self._headers: object = None
+
+    def find(self, client: Any, method: str, url: str) -> Head | None:
+        """Return the head of such a request, if there was one like it."""
+        base_url, headers = client.base_url, client.headers.raw  # anyone may change the headers in place
+        if base_url is not self._base_url or headers != self._headers or len(self._known) >= _REMEMBERED:
+            self._known.clear()
+            self._base_url, self._headers = base_url, headers
+        return self._known.get((method, url))
+
+    def add(self, method: str, url: str, request: httpx.Request) -> Head:
+        """Remember how `request`, which has the headers of the client and no body, begins."""
+        head = self._known[method, url] = Head(request.url, library_of(request).Headers(request.headers))
+        return head
+
+
+class Shortcut(Generic[Request]):
+    """What the short ways of both clients share. A client of the library has to stand behind it."""
+
+    def __init__(self, *, transport: Any, **options: Any) -> None:
+        self._sender = transport
+        self._mounted = bool(options.get("mounts") or options.get("proxy"))
+        self._default_encoding_of_responses = options.get("default_encoding", "utf-8")
+        self._heads = Heads()
+        as_the_library_s: Any = super()
+        as_the_library_s.__init__(transport=transport, **options)
+
+    def build_request(self, method: str, url: Any, **options: Any) -> Request:
+        """Build a request, as ``httpx.Client.build_request``."""
+        client: Any = self
+        as_the_library_s: Any = super()
+        http = library_of(self)
+        given = {name: value for name, value in options.items() if value is not None and name != "timeout"}
+        headers = given.pop("headers", None)
+        cookies = client.cookies
+        alone = not given and headers is None and not cookies
+        # Where there is no body, a method may bring headers of its own: as the first ones, with no way to get at them.
+        known = alone or (all(given.values()) and (method == "GET" or not _BODIES.isdisjoint(given)))
+        if type(url) is not str or client.params or not known or not _AS_GIVEN.issuperset(given):
+            return cast("Request", as_the_library_s.build_request(method, url, **options))
+
+        timeout = options.get("timeout", http.USE_CLIENT_DEFAULT)
+        timeout = client.timeout if timeout is http.USE_CLIENT_DEFAULT else http.Timeout(timeout)
+        extensions = {"timeout": timeout.as_dict()}
+        head = self._heads.find(client, method if alone else "GET", url)
+        if alone:
+            if head is None:
+                request = as_the_library_s.build_request(method, url, **options)
+                self._heads.add(method, url, request)
+            else:
+                request = http.Request(
+                    method, head.url, headers=head.headers, stream=http.ByteStream(b""), extensions=extensions
+                )
+                request.read()  # so that it has its content
+            return cast("Request", request)
+        if head is None:
+            merged = as_the_library_s.build_request("GET", url).url
+            head = self._heads.add("GET", url, http.Request("GET", merged, headers=client.headers))  # without cookies
+        if headers is not None:
+            head = Head(head.url, http.Headers(head.headers))
+            head.headers.update(headers)
+        options = {"headers": head.headers, "cookies": cookies or None, "extensions": extensions, **given}
+        return cast("Request", http.Request(method, head.url, **options))
+
+    def _only_passes_on(self, request: httpx.Request, verb: str, stream_class: Any, options: dict[str, Any]) -> bool:
+        """Whether the library's client would only pass the request on to our transport.
+
+        Args:
+            request: The request.
+            verb: The method of the transport.
+            stream_class: What the body has to be.
+            options: How it is to be sent.
+        """
+        client: Any = self
+        http = library_of(self)
+        hooks = client.event_hooks
+        auth = options.get("auth", http.USE_CLIENT_DEFAULT)
+        return not (
+            client.is_closed
+            or hooks["request"]
+            or hooks["response"]
+            or (auth is not None and (auth is not http.USE_CLIENT_DEFAULT or client.auth is not None))
+            or request.url.userinfo
+            or "timeout" not in request.extensions
+            or not isinstance(request.stream, stream_class)
+            or client.max_redirects < 0
+            or self._mounted
+            or verb in vars(self._sender)  # a test has put something in its place, which is to see each request once
+            or not _WAYS_OF_SENDING.issuperset(options)
+            or _logger(http).isEnabledFor(logging.INFO)
+        )
+
+    def _is_the_answer(self, response: Any, request: httpx.Request) -> bool:
+        """Whether the client has nothing to do because of the response. Note with it, then, what it is to know."""
+        client: Any = self
+        if not isinstance(response, Answer) or cast("httpx.Response", response).has_redirect_location:
+            request.extensions[ANSWER] = response
+            return False
+        answer = cast("httpx.Response", response)
+        answer.request = request
+        answer.default_encoding = self._default_encoding_of_responses
+        client.cookies.extract_cookies(response)
+        return True
+
+
+class AwaitedShortcut(Shortcut[Request], Generic[Request, Response]):
+    """The short way through an ``AsyncClient`` of the library."""
+
+    async def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
+        """Send a request, as ``httpx.AsyncClient.send``."""
+        as_the_library_s: Any = super()
+        http = library_of(self)
+        sent = cast("httpx.Request", request)
+        if self._only_passes_on(sent, "handle_async_request", http.AsyncByteStream, options):
+            try:
+                response = await self._sender.handle_async_request(request)
+                if self._is_the_answer(response, sent):
+                    if not stream:
+                        await _read(response)
+                    return cast("Response", response)
+            except http.RequestError as error:
+                error.request = sent
+                raise
+        return cast("Response", await as_the_library_s.send(request, stream=stream, **options))
+
+
+async def _read(response: httpx.Response) -> None:
+    try:
+        await response.aread()
+    except BaseException:
+        await response.aclose()
+        raise
+
+
+class BlockingShortcut(Shortcut[Request], Generic[Request, Response]):
+    """The short way through a ``Client`` of the library."""
+
+    def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
+        """Send a request, as ``httpx.Client.send``."""
+        as_the_library_s: Any = super()
+        http = library_of(self)
+        sent = cast("httpx.Request", request)
+        if self._only_passes_on(sent, "handle_request", http.SyncByteStream, options):
+            try:
+                response = self._sender.handle_request(request)
+                if self._is_the_answer(response, sent):
+                    if not stream:
+                        _read_blocking(response)
+                    return cast("Response", response)
+            except http.RequestError as error:
+                error.request = sent
+                raise
+        return cast("Response", as_the_library_s.send(request, stream=stream, **options))
+
+
+def _read_blocking(response: httpx.Response) -> None:
+    try:
+        response.read()
+    except BaseException:
+        response.close()
+        raise
+
+
+@lru_cache
+def _logger(http: HTTPLibrary) -> logging.Logger:
+    """Return where the library reports each request, if anybody listens."""
+    return logging.getLogger(cast("Any", http).__name__)
