@@ -115,7 +115,7 @@ CASES: list[Case] = [
         baseline=OURS,
         calls=40,
         rounds=30,
-        bars=(Bar(STARLETTE, OURS, 5, at_least=True),),
+        bars=(Bar(STARLETTE, OURS, 8, at_least=True),),
         contestants=with_floor(rivals(apps.speaks_lifespan, entered)),
     ),
     BlockingCase(
@@ -125,7 +125,7 @@ CASES: list[Case] = [
         baseline=OURS,
         calls=20,
         rounds=30,
-        bars=(Bar(STARLETTE, OURS, 10, at_least=True),),
+        bars=(Bar(STARLETTE, OURS, 20, at_least=True),),
         contestants=with_floor(rivals(apps.speaks_lifespan, bare)),
     ),
     BlockingCase(

@@ -49,7 +49,10 @@ class Settings:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Begin with the garbage of the others gone; and, as ``timeit`` does, collect none meanwhile."""
+        """Begin with the garbage of the others gone; and, as ``timeit`` does, collect none meanwhile.
+
+        The first call of a turn is not timed: it pays for what the others have left, such as threads that still end.
+        """
         gc.collect()
         if not self.collect:
             gc.disable()
@@ -135,6 +138,7 @@ class AwaitedCase(Timed):
             for name in turns(list(calls), settings.rounds or self.rounds):
                 call = calls[name]
                 with settings.turn():
+                    await call()
                     began = perf_counter()
                     for _ in range(self.calls):
                         await call()
@@ -159,6 +163,7 @@ class BlockingCase(Timed):
             for name in turns(list(calls), settings.rounds or self.rounds):
                 call = calls[name]
                 with settings.turn():
+                    call()
                     began = perf_counter()
                     for _ in range(self.calls):
                         call()
