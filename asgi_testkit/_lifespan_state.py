@@ -93,6 +93,10 @@ class LifespanState:
         if event in {Event.STARTUP_FAILED, Event.SHUTDOWN_FAILED}:
             self.message = str(message.get("message", ""))
 
+    def expects(self, message: Message) -> bool:
+        """Whether a message of the app is legal now."""
+        return _MESSAGES.get(message["type"]) in TRANSITIONS[self.state]
+
     def shut_down(self) -> None:
         """Begin the shutdown."""
         self._step(Event.SHUTDOWN)

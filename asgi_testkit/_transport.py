@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import anyio
 import httpx
@@ -22,6 +22,9 @@ from ._tally import COUNTER
 from ._tasks import HomeLoop
 from ._types import Address, ASGIApp, Background, Scope
 from ._websocket import WebSocketConnection
+
+if TYPE_CHECKING:
+    from ._wire import WireStream
 
 #: The request extension by which a session says that it wants messages, and no frames.
 MESSAGE_LEVEL = "asgi.websocket"
@@ -151,9 +154,7 @@ class AppTransport(Generic[Request, Response]):
         connection = WebSocketConnection(self._call, request, scope, options, self._unsettled.discard)
         stream = None
         if MESSAGE_LEVEL not in request.extensions:
-            from ._wire import WireStream  # few tests need it
-
-            kind = derived(WireStream, network_of(connection.http), "AsyncNetworkStream")
+            kind = self._wire_class(connection)
             stream = kind(connection, compression=options.compression, max_message_size=options.max_message_size)
             agreed += stream.agreed
         connection.start()
@@ -162,6 +163,11 @@ class AppTransport(Generic[Request, Response]):
         if stream is not None and response.status_code == 101:
             response.extensions["network_stream"] = stream
         return response
+
+    def _wire_class(self, connection: WebSocketConnection) -> type[WireStream]:
+        from ._wire import WireStream  # few tests need it
+
+        return derived(WireStream, network_of(connection.http), "AsyncNetworkStream")
 
     def _options_for(self, request: httpx.Request, scope: Scope) -> ExchangeOptions:
         """Return the options of a request, and put what it wants to have in its scope there."""

@@ -59,7 +59,7 @@ class WireStream:
         self._out = bytearray()  # frames that nobody has read
         self._deaf = False  # whether nothing more is parsed: the client has closed, or broken the protocol
         self._at_end = False  # whether the end of the stream follows what is in _out
-        self._reply_due: float | None = None  # when the client has to have replied to the app's close
+        self._end_due: float | None = None  # until when the end waits: for the client's reply to the app's close
         self._closed = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -97,21 +97,25 @@ class WireStream:
         if connection.state.closed:
             self._send_close(connection.state.close_code, connection.state.close_reason)
         elif connection.failed:
-            self._send_close(_INTERNAL_ERROR, "")
+            self._send_close(_INTERNAL_ERROR, self._blame())
         else:
             self._at_end = self._at_end or connection.ended
             return False
-        self._reply_due = anyio.current_time() + connection.grace
+        self._end_due = anyio.current_time() + connection.grace
         return True
+
+    def _blame(self) -> str:
+        """Return the reason that the client is given for an app's failure: none, as by a server."""
+        return ""
 
     async def _wait(self, timeout: float | None, deadline: float | None) -> None:
         """Wait for the app, for what is written to this stream, and at most until `deadline`."""
-        due = self._reply_due
-        reply_is_due_first = due is not None and (deadline is None or due <= deadline)
-        until = due if reply_is_due_first else deadline
+        due = self._end_due
+        end_is_due_first = due is not None and (deadline is None or due <= deadline)
+        until = due if end_is_due_first else deadline
         if await self._connection.moved(None if until is None else max(0.0, until - anyio.current_time())):
             return
-        if reply_is_due_first:
+        if end_is_due_first:
             self._at_end = True  # as a server, that does not wait for ever for the client's close
             return
         name, where = self._connection.name, self._connection.where()
@@ -130,14 +134,22 @@ class WireStream:
             httpcore.WriteTimeout: The app did not receive in time. The text shows where it is suspended.
             httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
         """
+        self.feed(buffer)
+        if not await self._connection.room(timeout):
+            raise self.network.WriteTimeout(self._connection.far_behind(timeout))
+
+    def feed(self, buffer: bytes) -> None:
+        """Do as `write` does, without the wait.
+
+        Raises:
+            httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
+        """
         self.check(self.network.WriteError)
         if self._at_end:
             raise self.network.WriteError(f"{self._connection.name}: this stream is at its end")
         for start in range(0, len(buffer), _SLICE):
             self._parse(bytes(buffer[start : start + _SLICE]))
         self._connection.poke()
-        if not await self._connection.room(timeout):
-            raise self.network.WriteTimeout(self._connection.far_behind(timeout))
 
     def _parse(self, data: bytes) -> None:
         if self._deaf:

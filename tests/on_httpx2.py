@@ -16,7 +16,8 @@ import asgi_testkit.httpx2
 def stand_in() -> None:
     """Put it there."""
     for module in pkgutil.iter_modules(asgi_testkit.__path__, "asgi_testkit."):
-        import_module(module.name)  # with httpx, as long as that is httpx
+        if not module.name.startswith("asgi_testkit._for_"):  # a stand-in is for libraries that may go by httpx2, too
+            import_module(module.name)  # with httpx, as long as that is httpx
     sys.modules["httpx"] = httpx2
     sys.modules["httpcore"] = httpcore2
     for name in asgi_testkit.httpx2.__all__:

@@ -32,9 +32,11 @@ LAYERS = (
     {"_blocking_session", "_cookies", "_core", "_shortcut"},
     {"_client"},
     {"_sync"},
+    {"_like_httpx_ws"},
+    {"_for_httpx_ws", "_for_asgi_lifespan"},
     {"__init__"},
     {"httpx2"},
-    {"_replacement"},
+    {"_replacement", "_for_httpx2_ws"},
     {"pytest_plugin", "starlette"},
 )
 
@@ -42,12 +44,12 @@ LAYERS = (
 THREADS = {"_hop", "_loops", "_blocking", "_sync"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
-    *("_transport", "_blocking", "_client", "_sync"),
+    *("_transport", "_blocking", "_client", "_sync", "_like_httpx_ws"),
 }
 HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
-    *("_shortcut", "_client", "_sync"),
+    *("_shortcut", "_client", "_sync", "_like_httpx_ws", "_for_httpx_ws"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
@@ -62,10 +64,13 @@ OUTSIDE = {
     "anyio.from_thread": THREADS,
     "anyio.to_thread": THREADS,
     "httpx": HTTPX,
-    "httpx2": {"httpx2"},
+    "httpx2": {"httpx2", "_for_httpx2_ws"},
     "wsproto": {"_wire"},
     "pytest": {"pytest_plugin"},
     "starlette": {"starlette"},
+    "httpx_ws": {"_for_httpx_ws"},
+    "asgi_lifespan": {"_for_asgi_lifespan"},
+    "sniffio": {"_for_asgi_lifespan"},  # which asgi-lifespan brings
 }
 
 

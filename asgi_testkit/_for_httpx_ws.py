@@ -1,0 +1,25 @@
+"""A stand-in for the transport of httpx-ws, ``httpx_ws.transport.ASGIWebSocketTransport``."""
+
+from __future__ import annotations
+
+import httpx
+import httpx_ws
+from httpx_ws.transport import ASGIWebSocketAsyncNetworkStream
+
+from ._like_httpx_ws import SessionStream, SessionTransport
+from ._transport import ASGITransport
+from ._websocket import WebSocketConnection
+from ._wire import WireStream
+
+
+class Stream(SessionStream, ASGIWebSocketAsyncNetworkStream):
+    """The ``network_stream`` of a session. httpx-ws sends no keepalive pings to one of its own class."""
+
+
+class ASGIWebSocketTransport(SessionTransport[httpx.Request, httpx.Response], ASGITransport):
+    """Runs an ASGI app in-process: sessions of httpx-ws, and HTTP as `ASGITransport`."""
+
+    _errors = httpx_ws
+
+    def _wire_class(self, connection: WebSocketConnection) -> type[WireStream]:  # noqa: ARG002 - always the same
+        return Stream

@@ -1,0 +1,412 @@
+"""The stand-in for httpx-ws's transport: what a test sees of an app's sessions is the same over either."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.lowlevel
+import httpx
+import httpx_ws
+import pytest
+from httpx_ws.transport import ASGIWebSocketAsyncNetworkStream
+from httpx_ws.transport import ASGIWebSocketTransport as TheirTransport
+
+import asgi_testkit
+from asgi_testkit import Receive, Scope, Send, _like_httpx_ws
+from asgi_testkit._for_httpx_ws import ASGIWebSocketTransport
+from asgi_testkit._handshake import offer
+from tests.backends import BACKENDS
+from tests.messages import accept, deny, echo, hang_up, hello, say
+
+URL = "ws://testserver/socket"
+
+#: What an app and a test have seen, in order.
+Story: TypeAlias = list[Any]
+
+Talk: TypeAlias = Callable[[httpx_ws.AsyncWebSocketSession, Story], Awaitable[None]]
+
+App: TypeAlias = Callable[[Story], Any]
+
+pytestmark = pytest.mark.anyio
+
+
+def aconnect(url: str, client: httpx.AsyncClient) -> AbstractAsyncContextManager[httpx_ws.AsyncWebSocketSession]:
+    """Connect by httpx-ws; its own signature leaves the type of the session open."""
+    return httpx_ws.aconnect_ws(url, client)
+
+
+def shape(error: BaseException) -> Any:
+    """Return what kind of exception it is, or what kinds a group holds; and what there is to see of it."""
+    if isinstance(error, BaseExceptionGroup):
+        return [shape(inner) for inner in error.exceptions]
+    if isinstance(error, httpx_ws.WebSocketDisconnect):
+        return "closed", int(error.code), error.reason
+    if isinstance(error, httpx_ws.WebSocketUpgradeError):
+        return "denied", error.response.status_code, error.response.headers.get("x-app"), error.response.content
+    return type(error).__name__
+
+
+async def story_of(kind: Any, app: App, talk: Talk) -> Story:
+    """Return the story of a session, up to the exit of the client."""
+    story: Story = []
+    transport = kind(app(story), initial_receive_timeout=0.05)
+    try:
+        async with (
+            httpx.AsyncClient(transport=transport) as client,
+            aconnect(URL, client) as session,
+        ):
+            await talk(session, story)
+    except Exception as error:
+        story.append(shape(error))
+    return story
+
+
+# Apps
+
+
+def echoes(story: Story) -> Any:
+    return echo
+
+
+def closes(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        await say(send, "last")
+        await hang_up(send, code=4001, reason="enough")
+
+    return app
+
+
+def rejects(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await hang_up(send, code=4003, reason="no")
+
+    return app
+
+
+def denies(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        story.append("extensions" in scope)
+        await deny(send, (b"x-app", b"1"), status=401, chunks=(b"not ", b"you"))
+
+    return app
+
+
+def raises(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise LookupError("nothing here")
+
+    return app
+
+
+def accepts_and_raises(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        await say(send, "soon")
+        raise LookupError("nothing here")
+
+    return app
+
+
+def says_nothing(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    return app
+
+
+def hesitates(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.sleep(0.2)
+
+    return app
+
+
+def accepts_and_returns(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        await say(send, "all")
+
+    return app
+
+
+def takes_its_time(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await accept(send)
+        story.append((await receive())["text"])
+        await anyio.sleep(0.1)
+        story.append("the app has ended")
+
+    return app
+
+
+def says_a_lot(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        for _ in range(100):
+            await say(send, "x" * 10_000)
+        story.append("all is said")
+        await receive()
+
+    return app
+
+
+def listens_late(story: Story) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        await receive()
+        await anyio.sleep(0.05)
+        for _ in range(20):
+            message = await receive()
+        await say(send, str(len(message["text"])))
+
+    return app
+
+
+# What tests do
+
+
+async def exchange(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    await session.send_text("é")
+    story.append(await session.receive_text())
+    await session.send_bytes(b"\0")
+    story.append(await session.receive_bytes())
+
+
+async def listen(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    while True:
+        story.append(await session.receive_text(timeout=0.1))
+
+
+async def listen_within(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    try:
+        await listen(session, story)
+    except (httpx_ws.HTTPXWSException, TimeoutError) as error:
+        story.append(shape(error))
+
+
+async def listen_and_go_on(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    await listen_within(session, story)
+    await session.send_text("anybody there?")
+
+
+async def say_one_thing(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    await session.send_text("one thing")
+
+
+async def say_much(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    for _ in range(20):
+        await session.send_text("x" * 10_000)
+    story.append(await session.receive_text())
+
+
+async def leave(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    await anyio.sleep(0.05)
+
+
+async def fail(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning")  # theirs leaves some
+@pytest.mark.parametrize("anyio_backend", [(each.name, each.options) for each in BACKENDS if each.id != "eager"])
+@pytest.mark.parametrize(
+    "app, talk",
+    [
+        (echoes, exchange),
+        (closes, listen),
+        (closes, listen_within),
+        (rejects, leave),
+        (denies, leave),
+        (raises, leave),
+        (accepts_and_raises, listen),
+        (accepts_and_raises, listen_within),
+        (says_nothing, leave),
+        (hesitates, leave),
+        (accepts_and_returns, listen_and_go_on),
+        (takes_its_time, say_one_thing),
+        (says_a_lot, leave),
+        (listens_late, say_much),
+        (echoes, fail),
+        (echoes, leave),
+    ],
+)
+async def test_a_test_sees_the_same_over_either_transport(app: App, talk: Talk) -> None:
+    theirs = await story_of(TheirTransport, app, talk)
+    gc.collect()
+    ours = await story_of(ASGIWebSocketTransport, app, talk)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "app, talk, story",
+    [
+        (echoes, exchange, ["é", b"\0"]),
+        (closes, listen, ["last", [[("closed", 4001, "enough")]]]),
+        (takes_its_time, say_one_thing, ["one thing", "the app has ended"]),
+    ],
+)
+async def test_a_session_goes_on_every_loop(app: App, talk: Talk, story: Story) -> None:
+    assert await story_of(ASGIWebSocketTransport, app, talk) == story
+
+
+# Of the transport itself
+
+
+async def connect(transport: Any, url: str = URL, **headers: str) -> Any:
+    """Return the network stream of a connection."""
+    request = httpx.Request("GET", url, headers={**offer(None), **headers})
+    response = await transport.handle_async_request(request)
+    assert response.status_code == 101
+    await response.aclose()
+    return response.extensions["network_stream"]
+
+
+@pytest.mark.parametrize("url", [URL, "wss://testserver/socket", "http://testserver/socket"])
+async def test_the_stream_is_one_of_theirs(url: str) -> None:
+    async with ASGIWebSocketTransport(echo) as transport:
+        stream = await connect(transport, url)
+        assert isinstance(stream, ASGIWebSocketAsyncNetworkStream)
+        assert stream.scope["path"] == "/socket"
+        async with httpx_ws.AsyncWebSocketSession(stream) as session:  # which the response's end has left open
+            assert session._keepalive_ping_interval_seconds is None
+            await session.send_text("x")
+            assert await session.receive_text(timeout=5) == "x"
+    await stream.aclose()
+
+
+async def test_http_goes_as_ever() -> None:
+    transport = ASGIWebSocketTransport(hello)
+    assert isinstance(transport, asgi_testkit.ASGITransport)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        assert (await client.get("/")).text == "hello"
+
+
+async def test_a_websocket_url_needs_a_handshake() -> None:
+    async with httpx.AsyncClient(transport=ASGIWebSocketTransport(echo)) as client:
+        with pytest.raises(httpx.LocalProtocolError, match="has the headers Connection: Upgrade and Upgrade"):
+            await client.get(URL)
+
+
+async def test_a_handshake_that_is_none_is_an_upgrade_error() -> None:
+    transport = ASGIWebSocketTransport(echo)
+    with pytest.raises(httpx_ws.WebSocketUpgradeError) as caught:
+        await connect(transport, **{"sec-websocket-key": "none"})
+    assert caught.value.response.status_code == 400
+
+
+async def test_what_the_app_raised_is_the_cause() -> None:
+    with pytest.raises(httpx_ws.WebSocketDisconnect) as caught:
+        await connect(ASGIWebSocketTransport(raises([])))
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+async def test_an_app_that_does_not_accept_in_time_is_told_of() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.sleep_forever()
+
+    transport = ASGIWebSocketTransport(app, initial_receive_timeout=0.01)
+    with pytest.raises(
+        RuntimeError, match=r"(?s)Did you forget to call accept\(\).*the application is .*<locals>\.app"
+    ):
+        await connect(transport)
+    assert transport.unsettled  # as with theirs, it goes on
+    await transport.aclose()
+    assert not transport.unsettled
+
+
+async def test_the_last_session_is_closed_first_and_all_before_any_is_waited_for() -> None:
+    told: list[str] = []
+    last_one_told = anyio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await accept(send)
+        await receive()
+        if scope["path"] == "/2":
+            last_one_told.set()
+        await last_one_told.wait()
+        told.append(scope["path"])
+
+    async with ASGIWebSocketTransport(app) as transport:
+        for number in range(3):
+            await connect(transport, f"ws://testserver/{number}")
+    assert sorted(told) == ["/0", "/1", "/2"]
+
+
+async def test_an_app_that_overstays_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_like_httpx_ws, "_PATIENCE", 0.05)
+    ended = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(True)
+
+    transport = ASGIWebSocketTransport(app)
+    async with transport:
+        await connect(transport)
+    assert ended == [True]
+
+
+async def test_nobody_waits_for_ever_for_an_app_that_has_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_like_httpx_ws, "_SILENCE", 0.05)
+    async with (
+        httpx.AsyncClient(transport=ASGIWebSocketTransport(accepts_and_returns([]))) as client,
+        aconnect(URL, client) as session,
+    ):
+        assert await session.receive_text() == "all"
+        with pytest.raises(httpx_ws.WebSocketNetworkError):
+            await session.receive_text()
+
+
+async def test_two_sessions_at_once_do_not_mix() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await accept(send)
+        await say(send, scope["path"])
+        await receive()
+
+    paths: dict[str, str] = {}
+
+    async def talk(path: str) -> None:
+        async with aconnect(f"ws://testserver{path}", client) as session:
+            paths[path] = await session.receive_text(timeout=5)
+
+    async with httpx.AsyncClient(transport=ASGIWebSocketTransport(app)) as client, anyio.create_task_group() as group:
+        for number in range(2):
+            group.start_soon(talk, f"/{number}")
+    assert paths == {"/0": "/0", "/1": "/1"}
+
+
+async def test_a_failed_block_does_not_wait_for_the_apps_and_comes_in_a_group() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        await anyio.sleep_forever()
+
+    transport = ASGIWebSocketTransport(app)
+    failure = ZeroDivisionError()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with transport:
+            await connect(transport)
+            raise failure
+    assert caught.value.exceptions == (failure,)
+    assert not transport.unsettled
+
+
+async def test_a_cancelled_block_is_just_cancelled() -> None:
+    with anyio.CancelScope() as scope:
+        async with ASGIWebSocketTransport(echo) as transport:
+            await connect(transport)
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert not transport.unsettled
