@@ -31,6 +31,7 @@ TARGETS: Mapping[str, Mapping[str, str]] = {
     "fastapi.testclient": {"TestClient": "asgi_testkit.starlette:TestClient"},
     "httpx": {"ASGITransport": "asgi_testkit:ASGITransport"},
     "httpx2": {"ASGITransport": "asgi_testkit.httpx2:ASGITransport"},
+    "httpx2.websockets": {"ASGIWebSocketTransport": "asgi_testkit._for_httpx2_ws:ASGIWebSocketTransport"},
     "httpx_ws.transport": {"ASGIWebSocketTransport": "asgi_testkit._for_httpx_ws:ASGIWebSocketTransport"},
     "asgi_lifespan": {"LifespanManager": "asgi_testkit._for_asgi_lifespan:LifespanManager"},
 }

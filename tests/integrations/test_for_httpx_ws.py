@@ -1,22 +1,24 @@
-"""The stand-in for httpx-ws's transport: what a test sees of an app's sessions is the same over either."""
+"""The stand-ins for the transports of httpx-ws and httpx2: what a test sees of an app's sessions is the same."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import anyio
 import anyio.lowlevel
 import httpx
+import httpx2
+import httpx2.websockets
 import httpx_ws
+import httpx_ws.transport
 import pytest
 from httpx_ws.transport import ASGIWebSocketAsyncNetworkStream
-from httpx_ws.transport import ASGIWebSocketTransport as TheirTransport
 
 import asgi_testkit
-from asgi_testkit import Receive, Scope, Send, _like_httpx_ws
+from asgi_testkit import Receive, Scope, Send, _for_httpx2_ws, _for_httpx_ws, _like_httpx_ws
 from asgi_testkit._for_httpx_ws import ASGIWebSocketTransport
 from asgi_testkit._handshake import offer
 from tests.backends import BACKENDS
@@ -27,7 +29,7 @@ URL = "ws://testserver/socket"
 #: What an app and a test have seen, in order.
 Story: TypeAlias = list[Any]
 
-Talk: TypeAlias = Callable[[httpx_ws.AsyncWebSocketSession, Story], Awaitable[None]]
+Talk: TypeAlias = Callable[[Any, Story], Awaitable[None]]
 
 App: TypeAlias = Callable[[Story], Any]
 
@@ -39,26 +41,46 @@ def aconnect(url: str, client: httpx.AsyncClient) -> AbstractAsyncContextManager
     return httpx_ws.aconnect_ws(url, client)
 
 
-def shape(error: BaseException) -> Any:
+class Library(NamedTuple):
+    """A library of WebSocket sessions, its transport, and ours in that one's place."""
+
+    client: Any
+    connect: Any
+    theirs: Any
+    ours: Any
+
+
+HTTPX_WS = Library(
+    client=httpx.AsyncClient,
+    connect=aconnect,
+    theirs=httpx_ws.transport.ASGIWebSocketTransport,
+    ours=_for_httpx_ws.ASGIWebSocketTransport,
+)
+HTTPX2 = Library(
+    client=httpx2.AsyncClient,
+    connect=lambda url, client: client.websocket(url),
+    theirs=httpx2.websockets.ASGIWebSocketTransport,
+    ours=_for_httpx2_ws.ASGIWebSocketTransport,
+)
+
+
+def shape(error: Any) -> Any:
     """Return what kind of exception it is, or what kinds a group holds; and what there is to see of it."""
     if isinstance(error, BaseExceptionGroup):
         return [shape(inner) for inner in error.exceptions]
-    if isinstance(error, httpx_ws.WebSocketDisconnect):
+    if isinstance(error, httpx_ws.WebSocketDisconnect | httpx2.websockets.WebSocketDisconnect):
         return "closed", int(error.code), error.reason
-    if isinstance(error, httpx_ws.WebSocketUpgradeError):
+    if isinstance(error, httpx_ws.WebSocketUpgradeError | httpx2.websockets.WebSocketUpgradeError):
         return "denied", error.response.status_code, error.response.headers.get("x-app"), error.response.content
     return type(error).__name__
 
 
-async def story_of(kind: Any, app: App, talk: Talk) -> Story:
+async def story_of(library: Library, kind: Any, app: App, talk: Talk) -> Story:
     """Return the story of a session, up to the exit of the client."""
     story: Story = []
     transport = kind(app(story), initial_receive_timeout=0.05)
     try:
-        async with (
-            httpx.AsyncClient(transport=transport) as client,
-            aconnect(URL, client) as session,
-        ):
+        async with library.client(transport=transport) as client, library.connect(URL, client) as session:
             await talk(session, story)
     except Exception as error:
         story.append(shape(error))
@@ -172,45 +194,45 @@ def listens_late(story: Story) -> Any:
 # What tests do
 
 
-async def exchange(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def exchange(session: Any, story: Story) -> None:
     await session.send_text("é")
     story.append(await session.receive_text())
     await session.send_bytes(b"\0")
     story.append(await session.receive_bytes())
 
 
-async def listen(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def listen(session: Any, story: Story) -> None:
     while True:
         story.append(await session.receive_text(timeout=0.1))
 
 
-async def listen_within(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def listen_within(session: Any, story: Story) -> None:
     try:
         await listen(session, story)
-    except (httpx_ws.HTTPXWSException, TimeoutError) as error:
+    except (httpx_ws.HTTPXWSException, httpx2.websockets.HTTPXWSException, TimeoutError) as error:
         story.append(shape(error))
 
 
-async def listen_and_go_on(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def listen_and_go_on(session: Any, story: Story) -> None:
     await listen_within(session, story)
     await session.send_text("anybody there?")
 
 
-async def say_one_thing(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def say_one_thing(session: Any, story: Story) -> None:
     await session.send_text("one thing")
 
 
-async def say_much(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def say_much(session: Any, story: Story) -> None:
     for _ in range(20):
         await session.send_text("x" * 10_000)
     story.append(await session.receive_text())
 
 
-async def leave(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def leave(session: Any, story: Story) -> None:
     await anyio.sleep(0.05)
 
 
-async def fail(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
+async def fail(session: Any, story: Story) -> None:
     raise ZeroDivisionError
 
 
@@ -237,10 +259,11 @@ async def fail(session: httpx_ws.AsyncWebSocketSession, story: Story) -> None:
         (echoes, leave),
     ],
 )
-async def test_a_test_sees_the_same_over_either_transport(app: App, talk: Talk) -> None:
-    theirs = await story_of(TheirTransport, app, talk)
+@pytest.mark.parametrize("library", [HTTPX_WS, HTTPX2], ids=["httpx-ws", "httpx2"])
+async def test_a_test_sees_the_same_over_either_transport(library: Library, app: App, talk: Talk) -> None:
+    theirs = await story_of(library, library.theirs, app, talk)
     gc.collect()
-    ours = await story_of(ASGIWebSocketTransport, app, talk)
+    ours = await story_of(library, library.ours, app, talk)
     assert ours == theirs
 
 
@@ -252,8 +275,9 @@ async def test_a_test_sees_the_same_over_either_transport(app: App, talk: Talk) 
         (takes_its_time, say_one_thing, ["one thing", "the app has ended"]),
     ],
 )
-async def test_a_session_goes_on_every_loop(app: App, talk: Talk, story: Story) -> None:
-    assert await story_of(ASGIWebSocketTransport, app, talk) == story
+@pytest.mark.parametrize("library", [HTTPX_WS, HTTPX2], ids=["httpx-ws", "httpx2"])
+async def test_a_session_goes_on_every_loop(library: Library, app: App, talk: Talk, story: Story) -> None:
+    assert await story_of(library, library.ours, app, talk) == story
 
 
 # Of the transport itself
@@ -286,6 +310,16 @@ async def test_http_goes_as_ever() -> None:
     assert isinstance(transport, asgi_testkit.ASGITransport)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         assert (await client.get("/")).text == "hello"
+
+
+@pytest.mark.parametrize("library", [HTTPX_WS, HTTPX2], ids=["httpx-ws", "httpx2"])
+def test_the_options_are_theirs(library: Library) -> None:
+    transport = library.ours(hello, False, "/mount", ("127.0.0.9", 9), initial_receive_timeout=None)
+    assert (transport.raise_app_exceptions, transport.root_path, transport.client) == (
+        False,
+        "/mount",
+        ("127.0.0.9", 9),
+    )
 
 
 async def test_a_websocket_url_needs_a_handshake() -> None:
