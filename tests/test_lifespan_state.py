@@ -65,6 +65,13 @@ def test_hints_are_for_mistakes_only() -> None:
     assert all(event not in TRANSITIONS[state] for state, event in HINTS)
 
 
+@pytest.mark.parametrize("state, event", PAIRS)
+def test_what_is_expected_is_what_is_legal(state: State, event: Event) -> None:
+    legal = event in TRANSITIONS[state] and event is not Event.SHUTDOWN  # which is no message
+    assert arrive(state).expects({"type": event.value}) == legal
+    assert not arrive(state).expects({"type": "nonsense"})
+
+
 @pytest.mark.parametrize("state, event", LEGAL)
 def test_a_legal_event_leads_where_the_table_says(state: State, event: Event) -> None:
     lifespan = arrive(state)
