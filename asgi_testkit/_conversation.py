@@ -14,7 +14,7 @@ import httpx
 from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
 from ._http import HTTPLibrary, library_of
 from ._options import ExchangeOptions
-from ._tasks import IndependentTask, Wakeup, one_round
+from ._tasks import IndependentTask, Wakeup, cancelled_for_good, one_round
 from ._types import Message, Scope, SingleCallable
 
 _NO_TIMEOUT: dict[str, float | None] = {}
@@ -38,6 +38,7 @@ class Conversation(ABC):
     _told = False  # whether one of them has told the app of the disconnect
     _disconnected = False
     _closed = False  # whether the client has let go
+    _called_off = False  # whether the client's call was cancelled while it waited for the app
     _reported = False
 
     def __init__(
@@ -159,7 +160,8 @@ class Conversation(ABC):
         client closes, and has its grace then in any case.
 
         Args:
-            reason: The exception that is under way. What the app raises is told beside it, not instead.
+            reason: The exception that is under way. What the app raises is told beside it, not instead; but what it
+                raises because it was cancelled as the client was, and not told of a disconnect, comes out as it is.
             grace: Seconds, in place of ``disconnect_grace``.
             detach: In place of ``background``.
         """
@@ -173,7 +175,7 @@ class Conversation(ABC):
         grace = self._options.disconnect_grace if grace is None else grace
         stuck: BaseException | None = None
         try:
-            await self._task.end(grace=grace, noticed=self._may_notice)
+            await self._task.end(grace=grace, noticed=self._may_notice, at_once=self._called_off)
         except ApplicationStuckError as error:
             stuck = error
         finally:
@@ -182,12 +184,20 @@ class Conversation(ABC):
         failure = stuck or self._failure()
         if failure is None or failure is reason:
             return
-        if reason is None:
+        if reason is None or self._comes_of_the_cancellation(failure):
             raise failure
         tell_beside(reason, failure)
 
+    def _comes_of_the_cancellation(self, failure: BaseException) -> bool:
+        """Whether the app made `failure` of the cancellation that it shared with the client, and of nothing else."""
+        if not self._called_off or self._told:
+            return False
+        return not isinstance(failure, anyio.get_cancelled_exc_class())  # which another than the client may have asked
+
     def _may_notice(self) -> bool:
         """Whether the app will hear of the disconnect by itself, as far as one can tell."""
+        if self._called_off and not (self._options.disconnect_grace or self._detached):
+            return False  # it is not to hear of it, but to be cancelled as the client is
         return self._told or self._listening > 0 or self._detached
 
     async def _release(self, *, grace: float) -> None:  # noqa: B027 - most have nothing to do
@@ -197,12 +207,15 @@ class Conversation(ABC):
         """All is said on both sides: wait for the app's return, background work included."""
         self._closed = True
         if not (self._task.done or self._detached):
+            interruption = None
+            self._look_for_cancellation()
             try:
-                in_time = await self._task.wait(self._read_timeout)
-            except BaseException as interruption:
-                await self.part(interruption)
-                raise
-            if not in_time:
+                in_time = await self._task.wait(self._read_timeout, self._pass_on_cancellation)
+            except BaseException as error:
+                interruption = error  # dealt with outside: what is raised there keeps the context that it has
+            if interruption is not None:
+                await self._call_off(interruption)
+            elif not in_time:
                 await self._time_out(
                     f"waiting for the application to return after {self.ended_by} "
                     '(background="detach" does not wait for background work)'
@@ -213,14 +226,49 @@ class Conversation(ABC):
     async def _await_app(self, awaited: str) -> None:
         """Wait until the app has moved on: for one round of the loop, cheap and often enough, then in earnest."""
         moves = self._for_client.count
+        interruption = None
+        self._look_for_cancellation()
         try:
             await one_round()
-            in_time = self._for_client.count > moves or await self._for_client.wait(self._read_timeout)
-        except BaseException as interruption:
-            await self.part(interruption)
-            raise
-        if not in_time:
+            in_time = self._for_client.count > moves or await self._for_client.wait(
+                self._read_timeout, self._pass_on_cancellation
+            )
+        except BaseException as error:
+            interruption = error
+        if interruption is not None:
+            await self._call_off(interruption)
+        elif not in_time:
             await self._time_out(awaited)
+
+    def _look_for_cancellation(self) -> None:
+        """Look whether the next wait will be broken off: on asyncio, the app would get ahead of that."""
+        if cancelled_for_good():
+            self._pass_on_cancellation()
+
+    def _pass_on_cancellation(self) -> None:
+        """The client's scope was cancelled, so cancel the app, unless that is told of a disconnect first."""
+        self._called_off = True
+        if not self._may_notice():
+            self._task.cancel(for_good=True)
+
+    async def _call_off(self, interruption: BaseException) -> None:
+        """The client's wait was broken off. See the app to its end as if it ran within that wait.
+
+        It is cancelled as the client is, at once unless it listens. What it makes of that comes out: what it raises,
+        as it is; or the response, if it completes that and returns all the same. The client's scope stays cancelled
+        then, and says so at the next wait; asyncio's own ``task.cancel()`` says so only once, and is therefore raised
+        in any case.
+        """
+        try:
+            for_good = cancelled_for_good()
+            self._called_off = isinstance(interruption, anyio.get_cancelled_exc_class())
+            if for_good and self._called_off:
+                self._pass_on_cancellation()  # before anything that is to come wakes it
+            await self.part(interruption)
+            if not (for_good and self._called_off and self._task.returned and self._whole):
+                raise interruption
+        finally:
+            del interruption  # no cycle is left for the garbage collector
 
     async def _time_out(self, awaited: str) -> NoReturn:
         error = self._timeout_error(self._read_timeout, awaited)
@@ -252,11 +300,17 @@ class Conversation(ABC):
         error = self._task.exception or self._violation
         told_to_raise = self._options.raise_server_exceptions
         if error is None:
-            omission = "" if self._disconnected or not told_to_raise else self._omission()
+            to_be_asked = told_to_raise and self._task.returned and not self._disconnected
+            omission = self._omission() if to_be_asked else ""
             return ASGIProtocolError(f"application returned while {omission}".rstrip()) if omission else None
         if self._disconnected and _is_departure(error):
             return None
         return error if told_to_raise or isinstance(error, KeyboardInterrupt | SystemExit) else None
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the client can have all that it waited for, though it was told that it waits no longer."""
+        return False
 
     @abstractmethod
     def _omission(self) -> str:

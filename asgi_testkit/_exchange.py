@@ -72,7 +72,7 @@ class HTTPExchange(Conversation):
 
     async def send(self, message: Message) -> None:
         """Take a message of the app, and hold the app back while the client has too much to read."""
-        if self._gone:
+        if self._gone and not self._called_off:
             await self._send_to_nobody()
             return
         try:
@@ -85,6 +85,7 @@ class HTTPExchange(Conversation):
             self._for_app.fire()
         while self._buffered > self._limit:
             if self._gone:
+                self._called_off = False  # nobody will take what is too much, so the response cannot become whole
                 await self._send_to_nobody()
                 return
             await self._hold_back()
@@ -219,6 +220,10 @@ class HTTPExchange(Conversation):
     @property
     def _over(self) -> bool:
         return self._task.done or self._closed or self._body.error is not None
+
+    @property
+    def _whole(self) -> bool:
+        return self._response.complete
 
     def _failure(self) -> BaseException | None:
         return super()._failure() or self._body.error

@@ -7,10 +7,11 @@ but for the waits that every request makes.
 from __future__ import annotations
 
 import contextvars
+import math
 import sys
 import types
 from collections.abc import Awaitable, Callable, Generator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -46,8 +47,8 @@ class Wakeup:
 
     count = 0
     listener: Callable[[], object] | None = None
-    _futures: list[Any] | None = None
-    _event: anyio.Event | None = None
+    _futures: list[Any] | None = None  # on asyncio
+    _parked: set[Any] | None = None  # on trio: tasks
 
     def fire(self) -> None:
         """Wake everyone who waits now."""
@@ -56,25 +57,45 @@ class Wakeup:
             futures, self._futures = self._futures, None
             for future in futures:
                 _resolve(future, woken=True)
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        if self._parked:
+            parked, self._parked = self._parked, None
+            for task in parked:
+                sys.modules["trio"].lowlevel.reschedule(task)
         if self.listener is not None:
             self.listener()
 
-    async def wait(self, timeout: float | None = None) -> bool:
+    async def wait(self, timeout: float | None = None, cancelled: Callable[[], object] = bool) -> bool:
         """Wait for the next `fire`, at most `timeout` seconds (None: no limit). Return whether it came.
 
         Cancelling the wait changes nothing for the others.
+
+        Args:
+            timeout: Seconds.
+            cancelled: Called on trio in the very moment in which the wait is cancelled. There, what runs next is a
+                matter of chance; on asyncio it is the task that was cancelled, so it has no need to be told.
         """
         if _asyncio_runs():
             return await self._wait_on_asyncio(timeout)
-        if self._event is None:
-            self._event = anyio.Event()
-        event = self._event
-        with anyio.move_on_after(timeout):
-            await event.wait()
-        return event.is_set()
+        return await self._wait_on_trio(timeout, cancelled)
+
+    async def _wait_on_trio(self, timeout: float | None, cancelled: Callable[[], object]) -> bool:
+        trio = sys.modules["trio"]
+        task = trio.lowlevel.current_task()
+        if self._parked is None:
+            self._parked = set()
+        parked = self._parked
+        parked.add(task)
+
+        def abort(_: Any) -> Any:
+            parked.discard(task)
+            if not limit.cancel_called:
+                cancelled()
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        with trio.move_on_after(math.inf if timeout is None else timeout) as limit:
+            await trio.lowlevel.wait_task_rescheduled(abort)
+            return True
+        return False
 
     async def _wait_on_asyncio(self, timeout: float | None) -> bool:
         loop = sys.modules["asyncio"].get_running_loop()
@@ -105,6 +126,14 @@ def one_round() -> Generator[None, None, None]:
         yield  # what asyncio.sleep(0) does
 
 
+def cancelled_for_good() -> bool:
+    """Whether the caller is in a cancelled scope, so that each of its waits raises from now on.
+
+    asyncio's own ``task.cancel()`` is not for good: it is raised once.
+    """
+    return anyio.current_effective_deadline() == -math.inf
+
+
 class IndependentTask(Generic[T]):
     """A call of an async function in a task that belongs to no task group and to no cancel scope of the caller.
 
@@ -114,17 +143,20 @@ class IndependentTask(Generic[T]):
 
     Attributes:
         done: Whether it has ended.
+        returned: Whether it has ended by returning.
         result: What the function returned.
         exception: What it raised; the cancellation that `cancel` asked for does not count.
     """
 
     result: T
     done = False
+    returned = False
     exception: BaseException | None = None
     _cancelled = False
     _abandoned = False
     _coroutine: Any = None
-    _native: Any = None  # an asyncio.Task, or the trio.CancelScope around everything
+    _native: Any = None  # on asyncio, its task
+    _scope: Any = None  # around the call: anyio's or trio's
 
     def __init__(
         self,
@@ -157,12 +189,16 @@ class IndependentTask(Generic[T]):
     def _start_on_trio(self, name: str, context: contextvars.Context) -> None:
         import trio
 
-        self._native = trio.CancelScope()
+        self._scope = trio.CancelScope()
         trio.lowlevel.spawn_system_task(self._run_on_trio, name=name, context=context)
 
     async def _run_on_asyncio(self, cancelled_error: type[BaseException]) -> None:
         try:
-            self.result = await self._function()
+            with _asyncio_scope()() as self._scope:
+                if self._cancelled:  # pragma: <3.12 - before it started
+                    self._scope.cancel()
+                self.result = await self._function()
+                self.returned = True
         except BaseException as error:
             if not (self._abandoned or (self._cancelled and isinstance(error, cancelled_error))):
                 self.exception = error
@@ -176,9 +212,10 @@ class IndependentTask(Generic[T]):
             return await self._function()
 
         try:
-            with self._native:
+            with self._scope:
                 self._coroutine = coroutine = call()
                 self.result = await coroutine
+                self.returned = True
         except BaseException as error:  # a system task that raises takes the whole run down
             self.exception = error
         self._end()
@@ -196,11 +233,19 @@ class IndependentTask(Generic[T]):
         if not self.done:  # it was cancelled before its first step, and asyncio never took it
             self._end()
 
-    def cancel(self) -> None:
-        """Cancel the task, unless it is done. Call it in the task's own loop."""
+    def cancel(self, *, for_good: bool = False) -> None:
+        """Cancel the task, unless it is done. Call it in the task's own loop.
+
+        Args:
+            for_good: Whether on asyncio, too, it is cancelled as by a scope: each of its waits raises from now on,
+                those excepted that it shields. Otherwise it is cancelled as by ``task.cancel()``: once.
+        """
         if not self.done:
             self._cancelled = True
-            self._native.cancel()
+            if self._native is not None and not for_good:
+                self._native.cancel()
+            elif self._scope is not None:  # pragma: no branch - else it has yet to start, and looks
+                self._scope.cancel()
 
     def when_done(self, callback: Callable[[], object]) -> None:
         """Have `callback` called in the loop when the task is done, or at once if it is. There is one of them."""
@@ -209,19 +254,24 @@ class IndependentTask(Generic[T]):
         else:
             self._on_done = callback
 
-    async def wait(self, timeout: float | None) -> bool:
-        """Wait until the task is done, at most `timeout` seconds (None: no limit). Return whether it is."""
-        return self.done or await self._finished.wait(timeout)
+    async def wait(self, timeout: float | None, cancelled: Callable[[], object] = bool) -> bool:
+        """Wait until the task is done, at most `timeout` seconds (None: no limit). Return whether it is.
 
-    async def end(self, *, grace: float, noticed: Callable[[], object] = bool) -> None:
+        The rest is as with `Wakeup.wait`.
+        """
+        return self.done or await self._finished.wait(timeout, cancelled)
+
+    async def end(self, *, grace: float, noticed: Callable[[], object] = bool, at_once: bool = False) -> None:
         """See the task to its end: let it run for a while, then cancel it, and wait until it has ended.
 
         Cancelling this call does not cut it short: a cancelled scope is heeded when the task has ended. asyncio's own
-        ``task.cancel()`` ends the grace at once, and is raised when the task has ended.
+        ``task.cancel()`` ends the grace at once, and is raised when the task has ended. The task is cancelled in the
+        way that the caller is: within a cancelled scope for good, and otherwise once.
 
         Args:
             grace: Seconds that the task has to end by itself, if it has noticed that it should.
             noticed: Whether it has. A task that does not take notice in the loop's next few rounds is cancelled then.
+            at_once: Whether it is cancelled before the next round, unless it has noticed already.
 
         Raises:
             ApplicationStuckError: The task was cancelled, and `CANCEL_TIMEOUT` seconds later has not ended.
@@ -230,19 +280,22 @@ class IndependentTask(Generic[T]):
             return
         cancelled_error = anyio.get_cancelled_exc_class()
         interruption: BaseException | None = None
+        for_good = cancelled_for_good()
         with anyio.CancelScope(shield=True):
             try:
-                await one_round()  # an app that listens needs no more, most often
-                for _ in range(ROUNDS_TO_NOTICE):
+                if not at_once:
+                    await one_round()  # an app that listens needs no more, most often
+                for _ in range(1 if at_once else ROUNDS_TO_NOTICE):
                     if self.done or noticed():
                         await self.wait(grace)
                         break
-                    await anyio.lowlevel.checkpoint()
+                    if not at_once:
+                        await anyio.lowlevel.checkpoint()
             except cancelled_error as error:  # asyncio's own task.cancel() passes through a shield
                 interruption = error
             deadline = 0.0 if self.done else anyio.current_time() + CANCEL_TIMEOUT
             while not self.done and anyio.current_time() < deadline:
-                self.cancel()
+                self.cancel(for_good=for_good and interruption is None)
                 try:
                     await self.wait(deadline - anyio.current_time())
                 except cancelled_error as error:
@@ -280,6 +333,12 @@ def _asyncio_runs() -> bool:
         return False
     trio = sys.modules.get("trio")
     return trio is None or not trio.lowlevel.in_trio_run()
+
+
+@lru_cache
+def _asyncio_scope() -> type[anyio.CancelScope]:
+    """Return the class of anyio's scopes on asyncio: to find it takes longer than all else about a scope."""
+    return type(anyio.CancelScope())
 
 
 def current_loop() -> Any:
