@@ -26,7 +26,7 @@ LAYERS = (
     {"_request_body", "_hop", "_conversation"},
     {"_exchange", "_websocket", "_lifespan", "_loops"},
     {"_wire", "_response", "_session"},
-    {"_transport"},
+    {"_transport", "_like_httpx"},
     {"_blocking_wire"},
     {"_blocking"},
     {"_blocking_session", "_cookies", "_core", "_shortcut"},
@@ -35,7 +35,7 @@ LAYERS = (
     {"_like_httpx_ws"},
     {"_for_httpx_ws", "_for_asgi_lifespan"},
     {"__init__"},
-    {"httpx2"},
+    {"httpx2", "_for_httpx", "_for_httpx2"},
     {"_replacement", "_for_httpx2_ws"},
     {"pytest_plugin", "starlette"},
 )
@@ -44,12 +44,12 @@ LAYERS = (
 THREADS = {"_hop", "_loops", "_blocking", "_sync"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
-    *("_transport", "_blocking", "_client", "_sync", "_like_httpx_ws"),
+    *("_transport", "_like_httpx", "_blocking", "_client", "_sync", "_like_httpx_ws"),
 }
 HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
-    *("_shortcut", "_client", "_sync", "_like_httpx_ws", "_for_httpx_ws"),
+    *("_shortcut", "_client", "_sync", "_like_httpx", "_for_httpx", "_like_httpx_ws", "_for_httpx_ws"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
@@ -64,7 +64,7 @@ OUTSIDE = {
     "anyio.from_thread": THREADS,
     "anyio.to_thread": THREADS,
     "httpx": HTTPX,
-    "httpx2": {"httpx2", "_for_httpx2_ws"},
+    "httpx2": {"httpx2", "_for_httpx2", "_for_httpx2_ws"},
     "wsproto": {"_wire"},
     "pytest": {"pytest_plugin"},
     "starlette": {"starlette"},
