@@ -10,6 +10,6 @@ from .httpx2 import ASGITransport
 
 
 class ASGIWebSocketTransport(SessionTransport[httpx2.Request, httpx2.Response], ASGITransport):
-    """Runs an ASGI app in-process: sessions of ``httpx2.AsyncClient.websocket()``, and HTTP as `ASGITransport`."""
+    """Runs an ASGI app in-process: sessions of ``httpx2.AsyncClient.websocket()``, and HTTP as its own transport."""
 
     _errors = httpx2.websockets

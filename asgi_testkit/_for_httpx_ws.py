@@ -17,7 +17,7 @@ class Stream(SessionStream, ASGIWebSocketAsyncNetworkStream):
 
 
 class ASGIWebSocketTransport(SessionTransport[httpx.Request, httpx.Response], ASGITransport):
-    """Runs an ASGI app in-process: sessions of httpx-ws, and HTTP as `ASGITransport`."""
+    """Runs an ASGI app in-process: sessions of httpx-ws, and HTTP as over httpx's own transport."""
 
     _errors = httpx_ws
 

@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from ._http import derived, library_of, network_of
+from ._like_httpx import respond
 from ._options import ExchangeOptions
 from ._transport import AppTransport, Request, Response
 from ._types import Address, ASGIApp, Receive, Scope, Send, SingleCallable
@@ -62,7 +63,7 @@ class WebSocketErrors(Protocol):
 
 
 class SessionTransport(AppTransport[Request, Response]):
-    """Runs an ASGI app in-process, for HTTP as `ASGITransport`, for WebSockets as the transport of httpx-ws.
+    """Runs an ASGI app in-process, for HTTP as httpx's own transport, for WebSockets as the transport of httpx-ws.
 
     It may be used without ``async with``; then `aclose` sees the apps to their end.
     """
@@ -103,7 +104,7 @@ class SessionTransport(AppTransport[Request, Response]):
         sent = cast("httpx.Request", request)
         handshake = _handshake(sent, self._initial_receive_timeout)
         if handshake is None:
-            return await super().handle_async_request(request)
+            return cast("Response", await respond(self, sent))
         http = library_of(request)
         try:
             response = cast("httpx.Response", await super().handle_async_request(cast("Request", handshake)))
