@@ -72,7 +72,12 @@ class BlockingTransport:
         if ANSWER in request.extensions:
             answer: httpx.Response = request.extensions.pop(ANSWER)
             return answer
-        hop = self.hop
+        return self._send(request)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        return self._send_by(self.hop, request)
+
+    def _send_by(self, hop: ThreadHop, request: httpx.Request) -> httpx.Response:
         sent = _as_async(request)
         name = f"{request.method} {request.url}"
         if not reads_whole.get():

@@ -30,7 +30,7 @@ from ._payload import (
     json_message,
     text_message,
 )
-from ._session import Session, handshake_error
+from ._session import Session
 from ._types import Message
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
 
@@ -83,7 +83,7 @@ class WebSocketSession(Session):
             response.close()
         else:
             response.read()
-        raise handshake_error(response, connection)
+        raise self._handshake_error(response, connection)
 
     def __exit__(
         self,

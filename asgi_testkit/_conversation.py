@@ -32,6 +32,12 @@ class Conversation(ABC):
     #: What the client has, when it waits for the app's return.
     ended_by: ClassVar[str]
 
+    #: What a client calls a breach of the rules.
+    violation: ClassVar[type[ASGIProtocolError]] = ASGIProtocolError
+
+    #: What a server says, with status 500, for an app that has not responded.
+    apology: ClassVar[bytes] = b"Internal Server Error"
+
     _task: IndependentTask[None]
     _violation: ASGIProtocolError | None = None
     _listening = 0  # calls of the app that wait now, and that a disconnect ends
@@ -98,6 +104,10 @@ class Conversation(ABC):
     @abstractmethod
     async def send(self, message: Message) -> None:
         """Take a message of the app."""
+
+    def _refuse(self, error: ASGIProtocolError) -> None:
+        """Note that a message of the app is refused. The first counts; what an app does after it may follow from it."""
+        self._violation = self._violation or error
 
     async def _listen(self) -> None:
         self._listening += 1
@@ -302,7 +312,7 @@ class Conversation(ABC):
         if error is None:
             to_be_asked = told_to_raise and self._task.returned and not self._disconnected
             omission = self._omission() if to_be_asked else ""
-            return ASGIProtocolError(f"application returned while {omission}".rstrip()) if omission else None
+            return self.violation(f"application returned while {omission}".rstrip()) if omission else None
         if self._disconnected and _is_departure(error):
             return None
         return error if told_to_raise or isinstance(error, KeyboardInterrupt | SystemExit) else None

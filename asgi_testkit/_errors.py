@@ -86,7 +86,8 @@ class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
         self.reason: str = reason or ""
         self.response = response
         closed = f"code {code}" + (f", reason {reason!r}" if reason else "")
-        super().__init__(f"{text or 'the connection was closed'} ({closed})")
+        # Not super(): a class that is a framework's WebSocketDisconnect as well would be described by both.
+        Exception.__init__(self, f"{text or 'the connection was closed'} ({closed})")
 
 
 class WebSocketDenied(WebSocketDisconnect):
@@ -127,7 +128,7 @@ def exception_in_flight() -> BaseException | None:
     our module that does for it what is plain.
     """
     error = sys.exception()
-    if error is None or error.__traceback__ is None:
-        return None
+    if error is None or error.__traceback__ is None or isinstance(error, GeneratorExit):
+        return None  # a generator that is closed (httpx2 closes the response then) does not fail
     handler = error.__traceback__.tb_frame.f_globals.get("__name__", "")
     return error if is_library(handler) or handler == _IN_ITS_STEAD else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NoReturn
+from typing import ClassVar
 
 import httpx
 
@@ -19,10 +20,14 @@ from ._types import Message, Scope, SingleCallable
 _WHAT_TO_CHECK = {
     State.AWAITING_START: "Does every branch of this path send a response?",
     State.SENDING_BODY: "Is the last http.response.body, the one without more_body, missing?",
+    State.SENDING_BODY_BEFORE_TRAILERS: "Is the last http.response.body, the one without more_body, missing?",
+    State.AWAITING_TRAILERS: "Is the last http.response.trailers, the one without more_trailers, missing?",
 }
 
 #: How many bytes an app may be ahead of a reader who wants all of the body. There is a limit, so that the loop goes on.
 _READ_AHEAD = 4 * 1024 * 1024
+
+_NO_LIMIT = sys.maxsize
 
 
 class HTTPExchange(Conversation):
@@ -36,7 +41,10 @@ class HTTPExchange(Conversation):
 
     ended_by = "its response"
 
-    _buffered = 0  # bytes in _chunks
+    #: What decides on the app's messages.
+    state_class: ClassVar[type[HTTPResponseState]] = HTTPResponseState
+
+    _buffered = 0  # bytes in _chunks; where the app waits for each to be taken, an empty one counts as one byte
 
     def __init__(
         self,
@@ -49,7 +57,7 @@ class HTTPExchange(Conversation):
         """Prepare the exchange; `start` calls the app. `on_settled` is called when nothing of it is left to see to."""
         super().__init__(app, request, scope, options, on_settled, name=f"{request.method} {scope['path']}")
         self._limit = options.write_buffer
-        self._response = HTTPResponseState(
+        self._response = self.state_class(
             method=request.method, offered=scope.get("extensions") or (), strict=options.strict
         )
         self._body = RequestBody(request, name=self.name, reader=self._for_app, waiter=self._for_client)
@@ -76,11 +84,12 @@ class HTTPExchange(Conversation):
             await self._send_to_nobody()
             return
         try:
-            self._pass_on(self._response.handle(message))
+            chunk = self._response.handle(message)
         except ASGIProtocolError as error:
-            self._violation = self._violation or error
+            self._refuse(error)
             self._pass_on(self._response.tail)
             raise
+        self._pass_on(chunk, always=not self._limit and message["type"] == "http.response.body")
         if self._response.complete:
             self._for_app.fire()
         while self._buffered > self._limit:
@@ -90,10 +99,10 @@ class HTTPExchange(Conversation):
                 return
             await self._hold_back()
 
-    def _pass_on(self, chunk: bytes) -> None:
-        if chunk:
+    def _pass_on(self, chunk: bytes, *, always: bool = False) -> None:
+        if chunk or always:
             self._chunks.append(chunk)
-            self._buffered += len(chunk)
+            self._buffered += len(chunk) or 1
         self._for_client.fire()
 
     @property
@@ -133,7 +142,7 @@ class HTTPExchange(Conversation):
             self._for_app.fire()
             await self._next_move()
         if not self._settled():
-            self._limit = max(self._limit, self._buffered)  # the last chunk is as good as taken
+            self._limit = _NO_LIMIT  # the last chunk is as good as taken
             self._for_app.fire()
             await self._finish()
 
@@ -145,21 +154,24 @@ class HTTPExchange(Conversation):
             httpx.RemoteProtocolError: The app ended before the body did (with ``raise_server_exceptions=False``).
             BaseException: What the app raised.
         """
-        while not self._chunks:
-            if self._response.delivered:
-                if not self._settled():
-                    await self._finish()
-                return None
-            await self._next_move()
-        chunk = self._chunks.popleft()
-        self._buffered -= len(chunk)
-        self._for_app.fire()
+        chunk = b""
+        while not chunk:
+            while not self._chunks:
+                if self._response.delivered:
+                    if not self._settled():
+                        self._limit = _NO_LIMIT  # what it sends beyond the end keeps nobody waiting
+                        await self._finish()
+                    return None
+                await self._next_move()
+            chunk = self._chunks.popleft()
+            self._buffered -= len(chunk) or 1
+            self._for_app.fire()
         return chunk
 
     def take_chunks(self) -> list[bytes]:
         """Return what of the body is here already."""
-        chunks = list(self._chunks)
-        if chunks:
+        chunks = list(filter(None, self._chunks))
+        if self._chunks:
             self._chunks.clear()
             self._buffered = 0
             self._for_app.fire()
@@ -169,7 +181,9 @@ class HTTPExchange(Conversation):
         if self._over:
             await self._break_off()
             self._incomplete()
-        await self._await_app(State.SENDING_BODY.value)
+            return
+        trailing = self._response.state is State.AWAITING_TRAILERS
+        await self._await_app((State.AWAITING_TRAILERS if trailing else State.SENDING_BODY).value)
 
     async def close(self, reason: BaseException | None = None) -> None:
         """Let go of the response. An app that has not completed it sees the client disconnect.
@@ -211,10 +225,12 @@ class HTTPExchange(Conversation):
             msg = f"{self.name}: the client was closed while it was reading the response"
             raise self.http.ReadError(msg, request=self._request)
 
-    def _incomplete(self) -> NoReturn:
+    def _incomplete(self) -> None:
+        """Raise that the app has ended in the middle of its response."""
         error = self.app_exception
         ended = "returned" if error is None else f"raised {error!r}"
-        msg = f"{self.name}: the response is incomplete: the application {ended} before the end of the body"
+        part = "trailers" if self._response.state is State.AWAITING_TRAILERS else "body"
+        msg = f"{self.name}: the response is incomplete: the application {ended} before the end of the {part}"
         raise self.http.RemoteProtocolError(msg, request=self._request) from error
 
     @property

@@ -8,7 +8,7 @@ the ASGI HTTP spec forbids as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from enum import Enum
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -23,6 +23,8 @@ class State(Enum):
 
     AWAITING_START = "waiting for http.response.start"
     SENDING_BODY = "waiting for http.response.body"
+    SENDING_BODY_BEFORE_TRAILERS = "waiting for http.response.body, with trailers to follow"
+    AWAITING_TRAILERS = "waiting for http.response.trailers"
     COMPLETE = "the response was already complete"
     FAILED = "refusing everything after its first illegal message"
 
@@ -33,8 +35,11 @@ class Event(Enum):
     """What a message means for the state."""
 
     START = "http.response.start"
+    START_WITH_TRAILERS = "http.response.start with trailers"
     BODY = "http.response.body with more_body"
     LAST_BODY = "http.response.body"
+    TRAILERS = "http.response.trailers with more_trailers"
+    LAST_TRAILERS = "http.response.trailers"
     DEBUG = "http.response.debug"
 
     __hash__: ClassVar[Callable[[object], int]] = object.__hash__
@@ -43,12 +48,23 @@ class Event(Enum):
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.AWAITING_START: {
         Event.START: State.SENDING_BODY,
+        Event.START_WITH_TRAILERS: State.SENDING_BODY_BEFORE_TRAILERS,
         Event.DEBUG: State.AWAITING_START,
     },
     State.SENDING_BODY: {
         Event.BODY: State.SENDING_BODY,
         Event.LAST_BODY: State.COMPLETE,
         Event.DEBUG: State.SENDING_BODY,
+    },
+    State.SENDING_BODY_BEFORE_TRAILERS: {
+        Event.BODY: State.SENDING_BODY_BEFORE_TRAILERS,
+        Event.LAST_BODY: State.AWAITING_TRAILERS,
+        Event.DEBUG: State.SENDING_BODY_BEFORE_TRAILERS,
+    },
+    State.AWAITING_TRAILERS: {
+        Event.TRAILERS: State.AWAITING_TRAILERS,
+        Event.LAST_TRAILERS: State.COMPLETE,
+        Event.DEBUG: State.AWAITING_TRAILERS,
     },
     # The spec says that messages after the end are ignored. Servers raise, so an app that sends them breaks in
     # production.
@@ -60,7 +76,26 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 HINTS: dict[tuple[State, Event], str] = {
     (State.AWAITING_START, Event.BODY): "Send http.response.start, with the status and the headers, first.",
     (State.AWAITING_START, Event.LAST_BODY): "Send http.response.start, with the status and the headers, first.",
+    (State.AWAITING_START, Event.TRAILERS): "Send http.response.start, with trailers=True, first.",
+    (State.AWAITING_START, Event.LAST_TRAILERS): "Send http.response.start, with trailers=True, first.",
     (State.SENDING_BODY, Event.START): "Does an error handler start a second response after the first had begun?",
+    (State.SENDING_BODY, Event.TRAILERS): "Announce them: http.response.start with trailers=True.",
+    (State.SENDING_BODY, Event.LAST_TRAILERS): "Announce them: http.response.start with trailers=True.",
+    (
+        State.SENDING_BODY_BEFORE_TRAILERS,
+        Event.TRAILERS,
+    ): "They follow the body, whose last part has no more_body=True.",
+    (
+        State.SENDING_BODY_BEFORE_TRAILERS,
+        Event.LAST_TRAILERS,
+    ): "They follow the body, whose last part has no more_body=True.",
+    (State.AWAITING_TRAILERS, Event.BODY): "Was the body before it sent without more_body=True?",
+    (State.AWAITING_TRAILERS, Event.LAST_BODY): "Was the body before it sent without more_body=True?",
+    (State.COMPLETE, Event.TRAILERS): "Were they announced, and were those before them sent with more_trailers=True?",
+    (
+        State.COMPLETE,
+        Event.LAST_TRAILERS,
+    ): "Were they announced, and were those before them sent with more_trailers=True?",
     (State.COMPLETE, Event.START): "Does a branch of the app go on after it has responded? Is a `return` missing?",
     (State.COMPLETE, Event.BODY): "Was the body before it sent without more_body=True?",
     (State.COMPLETE, Event.LAST_BODY): "Was the body before it sent without more_body=True?",
@@ -80,11 +115,15 @@ STRANGERS: dict[str, str] = {
     "lifespan.startup.complete": "The scope is an HTTP one: look at scope['type'] before you answer.",
 }
 
+#: The extension by which an app may send headers after the body.
+TRAILERS = "http.response.trailers"
+
+#: RFC 9110 section 6.5.1: what has to be known before the body cannot come after it.
+_NOT_IN_TRAILERS = frozenset({b"content-encoding", b"content-length", b"content-type", b"host", b"transfer-encoding"})
+
 _LENGTH = re.compile(rb"[0-9]{1,20}")
 
 _CHUNKED = -1
-
-_BODYLESS = frozenset({204, 304})  # RFC 9110 section 6.4.1; so is every response to HEAD
 
 
 class HTTPResponseState:
@@ -92,11 +131,12 @@ class HTTPResponseState:
 
     Attributes:
         state: Where the response is.
-        complete: Whether the app has sent the last part of the body. An illegal message after it changes nothing of
-            that.
+        complete: Whether the app has sent all: the last part of the body, and of the trailers that it announced. An
+            illegal message after it changes nothing of that.
         status: The status code, once started; 0 before.
         headers: Names and values as sent, in order, once started.
         tail: What an app sent that ended its body too early: servers write it before they refuse.
+        trailers: Names and values of the trailers, in order, a list that grows; None if the app announced none.
         debug: The last ``info`` of an ``http.response.debug`` message.
     """
 
@@ -105,7 +145,17 @@ class HTTPResponseState:
     status: int = 0
     headers: list[tuple[bytes, bytes]]
     tail: bytes = b""
+    trailers: list[tuple[bytes, bytes]] | None = None
     debug: Any = None
+    #: What a client calls a breach of the rules.
+    violation: ClassVar[type[ASGIProtocolError]] = ASGIProtocolError
+
+    #: The lowest and the highest status of a response.
+    statuses: ClassVar[tuple[int, int]] = (200, 999)
+
+    #: Statuses whose responses have no body (RFC 9110 section 6.4.1); no response to HEAD has.
+    bodyless: ClassVar[frozenset[int]] = frozenset({204, 304})
+
     _bodyless = False
     _left: int | None = None  # bytes that content-length still promises; None: it promises nothing
 
@@ -117,7 +167,9 @@ class HTTPResponseState:
     @property
     def delivered(self) -> bool:
         """Whether the client can expect no more: the end was sent, or the length, method or status says so."""
-        return self.complete or (self.status > 0 and (self._bodyless or self._left == 0))
+        if self.complete or not self.status:
+            return self.complete
+        return self._bodyless or (self._left == 0 and self.trailers is None)
 
     def handle(self, message: Message) -> bytes:
         """Take a message of the app and return the part of the body that it brings to the client.
@@ -136,12 +188,14 @@ class HTTPResponseState:
             elif kind == "http.response.debug" and kind in self._offered:
                 self._step(Event.DEBUG)
                 self.debug = message.get("info")
+            elif kind == TRAILERS and kind in self._offered:
+                self._trailers(message)
             else:
                 raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
         except Illegal as illegal:
             self.state = State.FAILED
             what, hint = illegal.args
-            raise ASGIProtocolError(f"application {what}. {hint}".rstrip()) from None
+            raise self.violation(f"application {what}. {hint}".rstrip()) from None
         except BaseException:  # an iterator of headers that raises, say
             self.state = State.FAILED
             raise
@@ -155,13 +209,40 @@ class HTTPResponseState:
             raise Illegal(f"sent {event.value} while {state.value}", HINTS.get((state, event), "")) from None
 
     def _start(self, message: Message) -> None:
-        self._step(Event.START)
+        announced = message.get("trailers", False) if TRAILERS in self._offered else False
+        self._step(Event.START_WITH_TRAILERS if announced else Event.START)
+        if self._strict and not isinstance(announced, bool):
+            raise Illegal(f"sent http.response.start with trailers={announced!r}", "trailers is a bool.")
         status = message.get("status")
         if type(status) is not int or not 200 <= status <= 599:
-            status = _status(message, strict=self._strict)
+            status = self._status(message)
         headers = message.get("headers", ())
         try:
-            checked = [
+            self.headers, length = self._headers(headers)
+        except (TypeError, ValueError):
+            raise not_pairs(headers) from None
+        self._bodyless = status in self.bodyless or self._method == "HEAD"
+        self._left = None if self._bodyless else length
+        self.trailers = [] if announced else None
+        self.status = status
+
+    def _status(self, message: Message) -> int:
+        status = message.get("status")
+        if isinstance(status, float) and status.is_integer() and not self._strict:  # servers let 200.0 pass
+            status = int(status)
+        if not isinstance(status, int):
+            sent = f"status={status!r}" if "status" in message else "no status"
+            raise Illegal(f"sent http.response.start with {sent}", "The status is an int.")
+        lowest, highest = self.statuses
+        if not lowest <= status <= (min(599, highest) if self._strict else highest):
+            hint = "A final response has three digits and starts at 200; informational ones are an extension."
+            raise Illegal(f"sent http.response.start with status={status!r}", hint)
+        return int(status)
+
+    def _headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[list[tuple[bytes, bytes]], int | None]:
+        """Return the headers as a client gets to see them, and the length that they promise."""
+        return _framed(
+            [
                 _header(
                     name if type(name) is bytes else octets(name, "header name"),
                     value if type(value) is bytes else octets(value, "header value"),
@@ -169,12 +250,7 @@ class HTTPResponseState:
                 )
                 for name, value in headers
             ]
-        except (TypeError, ValueError):
-            raise not_pairs(headers) from None
-        self._bodyless = status in _BODYLESS or self._method == "HEAD"
-        self.headers, length = _framed(checked)
-        self._left = None if self._bodyless else length
-        self.status = status
+        )
 
     def _body(self, message: Message) -> bytes:
         more_body = message.get("more_body", False)
@@ -197,21 +273,25 @@ class HTTPResponseState:
                     f"ended a body shorter than its content-length, by {self._left} bytes",
                     "Was the body changed (compressed, say) after the header was set?",
                 )
-        self.complete = not more_body
+        self.complete = self.state is State.COMPLETE
         return chunk
 
-
-def _status(message: Message, *, strict: bool) -> int:
-    status = message.get("status")
-    if isinstance(status, float) and status.is_integer() and not strict:  # servers let 200.0 pass
-        status = int(status)
-    if not isinstance(status, int):
-        sent = f"status={status!r}" if "status" in message else "no status"
-        raise Illegal(f"sent http.response.start with {sent}", "The status is an int.")
-    if not 200 <= status <= (599 if strict else 999):
-        hint = "A final response has three digits and starts at 200; informational ones are an extension."
-        raise Illegal(f"sent http.response.start with status={status!r}", hint)
-    return int(status)
+    def _trailers(self, message: Message) -> None:
+        more_trailers = message.get("more_trailers", False)
+        self._step(Event.TRAILERS if more_trailers else Event.LAST_TRAILERS)
+        if self._strict and not isinstance(more_trailers, bool):
+            raise Illegal(f"sent {TRAILERS} with more_trailers={more_trailers!r}", "more_trailers is a bool.")
+        headers = message.get("headers", ())
+        try:
+            checked = [header(name, value, strict=self._strict) for name, value in headers]
+        except (TypeError, ValueError):
+            raise not_pairs(headers) from None
+        misplaced = [name for name, _ in checked if self._strict and name in _NOT_IN_TRAILERS]
+        if misplaced:
+            raise Illegal(f"sent {misplaced[0]!r} in its trailers", "It belongs before the body (RFC 9110 6.5.1).")
+        assert self.trailers is not None  # it has announced them
+        self.trailers.extend(checked)
+        self.complete = not more_trailers
 
 
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again

@@ -17,6 +17,7 @@ from ._errors import exception_in_flight
 from ._exchange import HTTPExchange
 from ._handshake import Refusal
 from ._http import HTTPLibrary, derived, library_of
+from ._http_state import TRAILERS
 from ._websocket import WebSocketConnection
 
 _REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -38,6 +39,8 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
     if sent.debug is not None:
         extensions["http.response.debug"] = sent.debug
+    if sent.trailers is not None:
+        extensions[TRAILERS] = sent.trailers  # the list grows
     response: Any = response_class(exchange.http)(
         sent.status, headers=sent.headers, stream=stream_of(exchange), extensions=extensions
     )
@@ -82,10 +85,11 @@ def refuse_handshake(refusal: Refusal, http: HTTPLibrary) -> httpx.Response:
 
 
 def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensions: dict[str, Any]) -> httpx.Response:
+    apology = exchange.apology
     return exchange.http.Response(
         500,
-        headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")],
-        stream=exchange.http.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else b"Internal Server Error"),
+        headers=[(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")] if apology else [],
+        stream=exchange.http.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else apology),
         extensions={**extensions, "reason_phrase": _REASON_PHRASES[500]},
     )
 

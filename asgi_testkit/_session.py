@@ -29,26 +29,28 @@ from ._websocket import WebSocketConnection
 T = TypeVar("T")
 
 
-def handshake_error(response: httpx.Response, connection: object) -> Exception:
-    """Return what a handshake that did not lead to a session raises, its response having been read."""
-    if response.status_code == 101:
-        return RuntimeError(
-            f"{response.url} is not served by ASGITransport, and a session needs one. For another transport, "
-            "a mount of the client perhaps, use a WebSocket library such as httpx-ws."
-        )
-    if isinstance(connection, WebSocketConnection) and connection.state.rejected:
-        state = connection.state
-        text = f"{connection.name}: the application rejected the handshake"
-        return WebSocketDisconnect(state.close_code, state.close_reason, text=text, response=response)
-    status = f"{response.status_code} {response.reason_phrase}".rstrip()
-    return WebSocketDenied(response, text=f"WebSocket {response.url.path}: the handshake was answered with {status}")
-
-
 class Session:
     """What a session, awaited or blocking, knows of its connection and of the app."""
 
     _connection: WebSocketConnection | None = None
     _response: httpx.Response
+
+    def _handshake_error(self, response: httpx.Response, connection: object) -> Exception:
+        """Return what a handshake that did not lead to a session raises, its response having been read."""
+        if response.status_code == 101:
+            return RuntimeError(
+                f"{response.url} is not served by ASGITransport, and a session needs one. For another transport, "
+                "a mount of the client perhaps, use a WebSocket library such as httpx-ws."
+            )
+        if isinstance(connection, WebSocketConnection) and connection.state.rejected:
+            state = connection.state
+            text = f"{connection.name}: the application rejected the handshake"
+            return connection.disconnect_class(state.close_code, state.close_reason, text=text, response=response)
+        status = f"{response.status_code} {response.reason_phrase}".rstrip()
+        return self._denied(response, f"WebSocket {response.url.path}: the handshake was answered with {status}")
+
+    def _denied(self, response: httpx.Response, text: str) -> WebSocketDenied:
+        return WebSocketDenied(response, text=text)
 
     def _check_new(self) -> None:
         if self._connection is not None:
@@ -148,7 +150,7 @@ class AsyncWebSocketSession(Session):
             await response.aclose()
         else:
             await response.aread()
-        raise handshake_error(response, connection)
+        raise self._handshake_error(response, connection)
 
     async def __aexit__(
         self,

@@ -42,6 +42,8 @@ class BlockingClient(
     #: Of what the library and a drop-in want to have classes of their own.
     _transport_class: ClassVar[type[AppTransport[Any, Any]]]
     _session_class: ClassVar[type[WebSocketSession]]
+    _core_class: ClassVar[type[ClientCore]] = ClientCore
+    _blocking_class: ClassVar[type[BlockingTransport]] = BlockingTransport
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class BlockingClient(
         if backend not in anyio.get_all_backends():
             msg = f"backend must be one of {', '.join(anyio.get_all_backends())}, not {backend!r}"
             raise ValueError(msg)
-        core = ClientCore(
+        core = self._core_class(
             self._transport_class(
                 app,
                 raise_server_exceptions,
@@ -128,7 +130,7 @@ class BlockingClient(
             shutdown_timeout=shutdown_timeout,
         )
         http = library_of(self)
-        self._blocking: BlockingTransport = derived(BlockingTransport, http, "BaseTransport")(
+        self._blocking: BlockingTransport = derived(self._blocking_class, http, "BaseTransport")(  # type: ignore[arg-type]  # types are hashable
             core.transport, backend, backend_options or {}
         )
         as_the_library_s: Any = super()

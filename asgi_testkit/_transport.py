@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 import anyio
 import httpx
@@ -39,6 +39,10 @@ Response = TypeVar("Response")
 
 class AppTransport(Generic[Request, Response]):
     """What `ASGITransport` does, for the requests and responses of either HTTP library."""
+
+    exchange_class: ClassVar[type[HTTPExchange]] = HTTPExchange
+    connection_class: ClassVar[type[WebSocketConnection]] = WebSocketConnection
+    extensions: ClassVar[Mapping[str, Any]] = HTTP_EXTENSIONS
 
     def __init__(
         self,
@@ -77,7 +81,7 @@ class AppTransport(Generic[Request, Response]):
                 ends the connection with code 1009.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug`` and, for
-                WebSockets, ``websocket.http.response``.
+                WebSockets, ``websocket.http.response``. ``http.response.trailers`` works, too, if it is offered.
 
         Raises:
             TypeError: `app` is not an ASGI application.
@@ -90,7 +94,7 @@ class AppTransport(Generic[Request, Response]):
         self.home: HomeLoop | None = None
         self._call = as_single_callable(app)
         self._scope = dict(scope or {})
-        self._http_extensions = HTTP_EXTENSIONS if asgi_extensions is None else asgi_extensions
+        self._http_extensions = self.extensions if asgi_extensions is None else asgi_extensions
         self._websocket_extensions = WEBSOCKET_EXTENSIONS if asgi_extensions is None else asgi_extensions
         self._options = ExchangeOptions(
             raise_server_exceptions=raise_app_exceptions,
@@ -128,20 +132,27 @@ class AppTransport(Generic[Request, Response]):
             return cast("Response", sent.extensions.pop(ANSWER))
         if self.home is not None:
             self.home.check()
-        scope = http_scope(
-            sent,
+        scope = self._scope_of(sent)
+        if self._is_handshake(sent, scope):
+            return cast("Response", await self._upgrade(sent, scope))
+        options = self._options_for(sent, scope)
+        COUNTER.requests += 1
+        exchange = self.exchange_class(self._call, sent, scope, options, self._unsettled.discard)
+        exchange.start()
+        self._unsettled.add(exchange)
+        return cast("Response", await response_to(exchange))
+
+    def _scope_of(self, request: httpx.Request) -> Scope:
+        return http_scope(
+            request,
             client=self.client,
             root_path=self.root_path,
             state=self.state,
             extensions=self._http_extensions,
         )
-        if asks_for_websocket(scope):
-            return cast("Response", await self._upgrade(sent, scope))
-        COUNTER.requests += 1
-        exchange = HTTPExchange(self._call, sent, scope, self._options_for(sent, scope), self._unsettled.discard)
-        exchange.start()
-        self._unsettled.add(exchange)
-        return cast("Response", await response_to(exchange))
+
+    def _is_handshake(self, request: httpx.Request, scope: Scope) -> bool:  # noqa: ARG002 - a drop-in looks at the one
+        return asks_for_websocket(scope)
 
     async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
         refused = refusal(scope)
@@ -151,7 +162,7 @@ class AppTransport(Generic[Request, Response]):
         agreed = acceptance(scope)
         scope = websocket_scope(scope, extensions=self._websocket_extensions)
         options = self._options_for(request, scope)
-        connection = WebSocketConnection(self._call, request, scope, options, self._unsettled.discard)
+        connection = self.connection_class(self._call, request, scope, options, self._unsettled.discard)
         stream = None
         if MESSAGE_LEVEL not in request.extensions:
             kind = self._wire_class(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import anyio
 import anyio.lowlevel
@@ -39,6 +39,10 @@ class WebSocketConnection(Conversation):
 
     ended_by = "the end of the connection"
 
+    #: What decides on the app's messages, and what the end of the connection is to the client.
+    state_class: ClassVar[type[WebSocketState]] = WebSocketState
+    disconnect_class: ClassVar[type[WebSocketDisconnect]] = WebSocketDisconnect
+
     _connected = False  # whether the app was told of the handshake
     _buffered = 0  # what is in _outgoing
     _unread = 0  # what is in _incoming
@@ -61,7 +65,7 @@ class WebSocketConnection(Conversation):
         self._limit = options.write_buffer
         timeout = request.extensions.get("timeout") or {}
         self._write_timeout: float | None = timeout.get("write")
-        self._state = WebSocketState(
+        self._state = self.state_class(
             subprotocols=scope["subprotocols"], offered=scope.get("extensions") or (), strict=options.strict
         )
         self._incoming: deque[tuple[Message, int]] = deque()
@@ -109,7 +113,7 @@ class WebSocketConnection(Conversation):
         try:
             data = state.handle(message)
         except ASGIProtocolError as error:
-            self._violation = self._violation or error
+            self._refuse(error)
             self._for_client.fire()
             raise
         if data is not None:
@@ -409,17 +413,22 @@ class WebSocketConnection(Conversation):
             raise self._closed_while("using the connection")
         if not self._task.done:  # its illegal message was refused, which will end it, most likely
             await self._task.wait(self._options.disconnect_grace)
-        self._reported = self._task.done
-        self._raised = failure = self._blame()
+        failure = self._tell_failure()
         if failure is not None:
             raise failure
         raise self._disconnected_by("the application broke off", self._code_of_the_end, "")
+
+    def _tell_failure(self) -> BaseException | None:
+        """Return what the app did wrong, for the client to raise. It need not be raised again at the end."""
+        self._reported = self._task.done
+        self._raised = self._blame()
+        return self._raised
 
     def _closed_while(self, doing: str) -> httpx.ReadError:
         return self.http.ReadError(f"{self.name}: the client was closed while it was {doing}", request=self._request)
 
     def _disconnected_by(self, who: str, code: int | None, reason: str | None) -> WebSocketDisconnect:
-        return WebSocketDisconnect(code or ABNORMAL, reason, text=f"{self.name}: {who} the connection")
+        return self.disconnect_class(code or ABNORMAL, reason, text=f"{self.name}: {who} the connection")
 
     def _failure(self) -> BaseException | None:
         failure = super()._failure()

@@ -184,6 +184,85 @@ def test_without_a_buffer_a_send_ends_when_its_chunk_was_taken(face: Face) -> No
             assert stream.next() == chunk
 
 
+@pytest.mark.parametrize("method, chunk", [("GET", b""), ("HEAD", b"chunk")])
+def test_without_a_buffer_a_send_waits_for_the_reader_even_if_its_chunk_brings_nothing(
+    method: str, chunk: bytes, face: Face
+) -> None:
+    sent = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        for number in range(20):
+            await body(send, chunk, more=True)
+            sent(number)
+        await body(send)
+
+    with face.open(app, write_buffer=0, lifespan="off") as client:
+        with client.stream(method, "/") as stream:
+            client.call(anyio.wait_all_tasks_blocked)
+            assert sent.events == []
+            assert stream.read() == b""
+        assert len(sent.events) == 20
+        assert client.request(method, "/").content == b""
+
+
+# Trailers
+
+
+def with_trailers(*, parts: int = 2) -> Any:
+    """Return an app that announces trailers, which come in two parts, and sends some of them."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "trailers": True})
+        await body(send, b"hello")
+        for part in range(parts):
+            headers = [(b"x-part", str(part).encode())]
+            await send({"type": "http.response.trailers", "headers": headers, "more_trailers": part == 0})
+
+    return app
+
+
+OFFERED: dict[str, Any] = {"http.response.trailers": {}}
+
+
+def test_trailers_are_an_extension_of_the_response(face: Face) -> None:
+    both = [(b"x-part", b"0"), (b"x-part", b"1")]
+    with face.bare(with_trailers(), asgi_extensions=OFFERED) as client:
+        response = client.get()
+        assert (response.text, response.extensions["http.response.trailers"]) == ("hello", both)
+        with client.stream() as stream:
+            growing = stream.response.extensions["http.response.trailers"]
+            assert stream.read() == b"hello"
+            assert growing == both
+
+
+@pytest.mark.parametrize("parts", [0, 1])
+def test_an_app_has_to_complete_the_trailers_that_it_has_announced(parts: int, face: Face) -> None:
+    app = with_trailers(parts=parts)
+    with (
+        face.bare(app, asgi_extensions=OFFERED) as client,
+        pytest.raises(ASGIProtocolError, match="without more_trailers, missing"),
+    ):
+        client.get()
+    with (
+        face.bare(app, asgi_extensions=OFFERED, raise_server_exceptions=False) as client,
+        pytest.raises(httpx.RemoteProtocolError, match="before the end of the trailers"),
+    ):
+        client.get()
+
+
+def test_a_timeout_says_that_trailers_are_missing(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await with_trailers(parts=1)(scope, receive, send)
+        await anyio.sleep_forever()
+
+    with (
+        face.bare(app, asgi_extensions=OFFERED, timeout=0.02) as client,
+        pytest.raises(httpx.ReadTimeout, match=r"waiting for http\.response\.trailers"),
+    ):
+        client.get()
+
+
 # The request
 
 

@@ -16,6 +16,7 @@ from asgi_testkit import ASGIProtocolError
 from asgi_testkit._http_state import HINTS, STRANGERS, TRANSITIONS, Event, HTTPResponseState, State
 
 DEBUG = "http.response.debug"
+TRAILERS = "http.response.trailers"
 
 
 def start(*headers: tuple[object, object], status: object = 200) -> dict[str, Any]:
@@ -26,8 +27,12 @@ def body(content: object = b"", **more: object) -> dict[str, Any]:
     return {"type": "http.response.body", "body": content, **more}
 
 
+def trailers(*headers: tuple[object, object], **more: object) -> dict[str, Any]:
+    return {"type": TRAILERS, "headers": list(headers), **more}
+
+
 def fresh(method: str = "GET", *, strict: bool = False) -> HTTPResponseState:
-    return HTTPResponseState(method=method, offered={DEBUG: {}}, strict=strict)
+    return HTTPResponseState(method=method, offered={DEBUG: {}, TRAILERS: {}}, strict=strict)
 
 
 def started(
@@ -48,8 +53,11 @@ def refusal(response: HTTPResponseState, message: Any) -> str:
 
 MESSAGES: dict[Event, dict[str, Any]] = {
     Event.START: start(),
+    Event.START_WITH_TRAILERS: {**start(), "trailers": True},
     Event.BODY: body(b"part", more_body=True),
     Event.LAST_BODY: body(b"end"),
+    Event.TRAILERS: trailers(more_trailers=True),
+    Event.LAST_TRAILERS: trailers(),
     Event.DEBUG: {"type": DEBUG, "info": {"template": "index.html"}},
 }
 
@@ -57,6 +65,8 @@ MESSAGES: dict[Event, dict[str, Any]] = {
 ROADS: dict[State, list[dict[str, Any]]] = {
     State.AWAITING_START: [],
     State.SENDING_BODY: [start()],
+    State.SENDING_BODY_BEFORE_TRAILERS: [{**start(), "trailers": True}],
+    State.AWAITING_TRAILERS: [{**start(), "trailers": True}, body()],
     State.COMPLETE: [start(), body()],
     State.FAILED: [start(), {"type": "nonsense"}],
 }
@@ -96,7 +106,8 @@ def test_hints_are_for_mistakes_only() -> None:
 
 
 def test_strangers_are_no_messages_of_the_protocol() -> None:
-    assert not STRANGERS.keys() & {event.value for event in Event}
+    """Those that an extension brings are strangers where it is not offered."""
+    assert STRANGERS.keys() & {event.value for event in Event} == {TRAILERS}
 
 
 @pytest.mark.parametrize("state, event", LEGAL)
@@ -142,7 +153,7 @@ def test_what_every_server_refuses_is_refused_with_advice(messages: list[dict[st
 
 
 @pytest.mark.parametrize("state", [State.AWAITING_START, State.SENDING_BODY, State.COMPLETE])
-@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("kind", sorted(STRANGERS.keys() - {TRAILERS}))
 def test_a_message_from_elsewhere_is_refused_with_the_reason(kind: str, state: State) -> None:
     text = refusal(arrive(state), {"type": kind})
     assert repr(kind) in text
@@ -207,6 +218,93 @@ def test_there_is_no_debug_info_unless_it_was_sent() -> None:
 def test_debug_is_a_stranger_where_it_is_not_offered() -> None:
     text = refusal(HTTPResponseState(method="GET"), {"type": DEBUG, "info": 1})
     assert repr(DEBUG) in text
+
+
+# Trailers
+
+
+def announced(*headers: tuple[object, object], method: str = "GET", strict: bool = False) -> HTTPResponseState:
+    response = fresh(method, strict=strict)
+    response.handle({**start(*headers), "trailers": True})
+    return response
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_trailers_grow_until_they_are_complete(strict: bool) -> None:
+    response = announced(strict=strict)
+    seen = response.trailers
+    assert response.handle(body(b"all")) == b"all"
+    assert (seen, response.complete, response.delivered) == ([], False, False)
+    response.handle(trailers((b"x-a", b" 1 "), more_trailers=True))
+    assert (seen, response.complete, response.delivered) == ([(b"x-a", b"1")], False, False)
+    response.handle(trailers((b"x-b", b"2"), (b"x-a", b"3")))
+    assert (seen, response.complete, response.delivered) == (
+        [(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")],
+        True,
+        True,
+    )
+
+
+def test_there_are_no_trailers_unless_they_were_announced() -> None:
+    assert fresh().trailers is None
+    assert started().trailers is None
+
+
+def test_a_content_length_that_is_reached_is_not_the_end_when_trailers_follow() -> None:
+    response = announced((b"content-length", b"3"))
+    response.handle(body(b"all", more_body=True))
+    assert not response.delivered
+
+
+def test_a_response_without_a_body_keeps_no_client_waiting_for_its_trailers() -> None:
+    assert announced(method="HEAD").delivered
+
+
+def test_trailers_are_not_announced_where_they_are_not_offered() -> None:
+    response = HTTPResponseState(method="GET")
+    response.handle({**start(), "trailers": True})
+    response.handle(body())
+    assert response.complete
+    assert response.trailers is None
+    assert STRANGERS[TRAILERS] in refusal(response, trailers())
+
+
+@pytest.mark.parametrize("headers", [None, 5, "ab", [b"x-a"], [(b"x-a", b"1", b"2")]], ids=repr)
+def test_trailers_that_are_no_pairs_are_refused(headers: object) -> None:
+    response = announced()
+    response.handle(body())
+    assert "[name, value] pairs" in refusal(response, {"type": TRAILERS, "headers": headers})
+
+
+def test_a_trailer_is_checked_like_a_header() -> None:
+    response = announced()
+    response.handle(body())
+    assert "x bad" in refusal(response, trailers((b"x bad", b"1")))
+
+
+def test_strictly_the_flags_of_trailers_are_bools() -> None:
+    assert "trailers is a bool" in refusal(fresh(strict=True), {**start(), "trailers": 1})
+    response = announced(strict=True)
+    response.handle(body())
+    assert "more_trailers is a bool" in refusal(response, trailers(more_trailers="yes"))
+
+
+def test_servers_take_the_flags_of_trailers_for_what_they_are_worth() -> None:
+    response = fresh()
+    for message in ({**start(), "trailers": 1}, body(), trailers(more_trailers="yes")):
+        response.handle(message)
+    assert response.state is State.AWAITING_TRAILERS
+
+
+@pytest.mark.parametrize("name", [b"content-length", b"transfer-encoding", b"content-type"])
+def test_strictly_what_has_to_be_known_before_the_body_is_no_trailer(name: bytes) -> None:
+    for strict in (False, True):
+        response = announced(strict=strict)
+        response.handle(body())
+        if strict:
+            assert "RFC 9110 6.5.1" in refusal(response, trailers((name, b"1")))
+        else:
+            response.handle(trailers((name, b"1")))
 
 
 # Status
