@@ -27,9 +27,9 @@ LAYERS = (
     {"_exchange", "_websocket", "_lifespan", "_loops"},
     {"_wire", "_response", "_session"},
     {"_transport", "_like_httpx"},
-    {"_blocking_wire"},
+    {"_blocking_wire", "_lenient"},
     {"_blocking"},
-    {"_blocking_session", "_cookies", "_core", "_shortcut"},
+    {"_blocking_session", "_cookies", "_core", "_portal", "_shortcut"},
     {"_client"},
     {"_sync"},
     {"_like_httpx_ws"},
@@ -41,15 +41,16 @@ LAYERS = (
 )
 
 #: Who may know of threads, who may wait, and who may speak of httpx: most of these in annotations only.
-THREADS = {"_hop", "_loops", "_blocking", "_sync"}
+THREADS = {"_hop", "_loops", "_blocking", "_portal", "_sync", "starlette"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
-    *("_transport", "_like_httpx", "_blocking", "_client", "_sync", "_like_httpx_ws"),
+    *("_transport", "_like_httpx", "_blocking", "_client", "_portal", "_sync", "_like_httpx_ws", "starlette"),
 }
 HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
     *("_shortcut", "_client", "_sync", "_like_httpx", "_for_httpx", "_like_httpx_ws", "_for_httpx_ws"),
+    *("_lenient", "_portal", "starlette"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
@@ -64,7 +65,7 @@ OUTSIDE = {
     "anyio.from_thread": THREADS,
     "anyio.to_thread": THREADS,
     "httpx": HTTPX,
-    "httpx2": {"httpx2", "_for_httpx2", "_for_httpx2_ws"},
+    "httpx2": {"httpx2", "_for_httpx2", "_for_httpx2_ws", "starlette"},
     "wsproto": {"_wire"},
     "pytest": {"pytest_plugin"},
     "starlette": {"starlette"},
@@ -144,8 +145,18 @@ def test_a_module_uses_only_what_lies_above_it(module: str) -> None:
         ("_client", "import asgi_testkit", "__init__", "not in a layer above"),
         ("_client", "def lazily():\n    import asyncio", "asyncio", "only _tasks may"),
         ("_client", "if TYPE_CHECKING:\n    from trio import Event", "trio.Event", "only _tasks may"),
-        ("_client", "import concurrent.futures", "concurrent.futures", "only _blocking, _hop, _loops, _sync may"),
-        ("_client", "import anyio\nanyio.to_thread.run_sync(f)", "anyio.to_thread.run_sync", "_loops, _sync may"),
+        (
+            "_client",
+            "import concurrent.futures",
+            "concurrent.futures",
+            "only _blocking, _hop, _loops, _portal, _sync, starlette may",
+        ),
+        (
+            "_client",
+            "import anyio\nanyio.to_thread.run_sync(f)",
+            "anyio.to_thread.run_sync",
+            "_portal, _sync, starlette may",
+        ),
         ("_http_state", "import anyio", "anyio", "only _blocking, _client"),
         ("_client", "import requests", "requests", "no dependency"),
         ("_client", "from httpx._client import ClientState", "httpx._client.ClientState", "private to httpx"),

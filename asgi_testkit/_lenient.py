@@ -1,0 +1,210 @@
+"""Conversations that mind no more than Starlette's TestClient does, so that no test which passes there fails here.
+
+What a real server would refuse, and that client lets pass, these let pass, too: a body that ends too early or too late,
+a message that nobody knows, a close code that cannot be sent. What it asserts of the app, they assert.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container, Iterable, Mapping
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+import httpx
+
+from ._errors import ASGIProtocolError
+from ._exchange import HTTPExchange
+from ._fields import Illegal, kind_of, octets
+from ._http_state import TRAILERS, Event, HTTPResponseState, State
+from ._response import response_to_handshake
+from ._scope import HTTP_EXTENSIONS, websocket_scope
+from ._tally import COUNTER
+from ._transport import MESSAGE_LEVEL, AppTransport, Request, Response
+from ._types import Message, Scope
+from ._websocket import WebSocketConnection
+from ._websocket_state import State as ConnectionState
+from ._websocket_state import WebSocketState
+
+#: The messages that count; others are ignored.
+_HEEDED = frozenset({"http.response.start", "http.response.body", TRAILERS})
+
+
+class AppAssertionError(ASGIProtocolError, AssertionError):
+    """The app broke the ASGI contract, in a way that Starlette's client asserts it does not."""
+
+
+def assertion(state: State, event: Event, *, announced: bool) -> str:
+    """Return in Starlette's words what is wrong with `event`, which is illegal in `state`.
+
+    Args:
+        state: Where the response is.
+        event: What the app sent.
+        announced: Whether it has announced trailers.
+    """
+    received = f'Received "{event.value.partition(" ")[0]}"'
+    if event in {Event.START, Event.START_WITH_TRAILERS}:
+        return 'Received multiple "http.response.start" messages.'
+    if event in {Event.TRAILERS, Event.LAST_TRAILERS}:
+        if not announced:
+            return f"{received} without declaring trailers."
+        when = "after response completed" if state is State.COMPLETE else "before body completed"
+        return f"{received} {when}."
+    if state is State.AWAITING_START:
+        return f'{received} without "http.response.start".'
+    return f"{received} after {'body' if state is State.AWAITING_TRAILERS else 'response'} completed."
+
+
+class LenientResponseState(HTTPResponseState):
+    """Accepts what Starlette's client accepts. What it refuses leaves the response as it was."""
+
+    violation = AppAssertionError
+    statuses: ClassVar[tuple[int, int]] = (1, 999)
+    bodyless: ClassVar[frozenset[int]] = frozenset()  # a body is a body, whatever the status
+
+    def __init__(self, *, method: str, offered: Container[str] = (), strict: bool = False) -> None:
+        del offered  # it does not look at what it offers
+        super().__init__(method=method, offered=_HEEDED, strict=strict)
+
+    def handle(self, message: Message) -> bytes:
+        """Take a message of the app and return the part of the body that it brings to the client.
+
+        Raises:
+            AppAssertionError: The message is illegal.
+        """
+        before = self.state
+        try:
+            kind = kind_of(message)
+            if kind == "http.response.debug":
+                self.debug = message["info"]
+            elif kind in _HEEDED:
+                return super().handle(message)
+        except Illegal as illegal:
+            what, hint = illegal.args
+            raise self.violation(f"application {what}. {hint}") from None
+        except ASGIProtocolError:
+            self.state = before
+            raise
+        return b""
+
+    def _step(self, event: Event) -> None:
+        try:
+            super()._step(event)
+        except Illegal as illegal:
+            what, hint = illegal.args
+            said = assertion(self.state, event, announced=self.trailers is not None)
+            raise Illegal(what, f"{hint} ({said})".lstrip()) from None
+
+    def _headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[list[tuple[bytes, bytes]], int | None]:
+        return [(octets(name, "header name"), octets(value, "header value")) for name, value in headers], None
+
+
+class LenientExchange(HTTPExchange):
+    """An exchange that ends where the app ends, and takes what came for the whole."""
+
+    violation = AppAssertionError
+    apology = b""
+    state_class = LenientResponseState
+
+    def _refuse(self, error: ASGIProtocolError) -> None:
+        """Forget it: an app that gets over the exception has done nothing wrong."""
+
+    def _incomplete(self) -> None:
+        self._response.complete = True
+
+    def _omission(self) -> str:
+        omission = super()._omission()
+        if self._response.status:
+            return ""
+        return f"{omission} (TestClient did not receive any response.)"
+
+
+class _Any:
+    def __contains__(self, thing: object) -> bool:
+        return True
+
+
+class LenientConnectionState(WebSocketState):
+    """Lets everything pass once the connection is accepted, and hands the messages on as they are.
+
+    Attributes:
+        acceptance: The ``websocket.accept`` message; empty before.
+    """
+
+    acceptance: Message
+
+    def __init__(
+        self, *, subprotocols: Container[str] = (), offered: Container[str] = (), strict: bool = False
+    ) -> None:
+        del subprotocols, offered
+        super().__init__(subprotocols=_Any(), offered=_Any(), strict=strict)
+        self.denial = LenientResponseState(method="GET")
+        self.acceptance = {}
+
+    def handle(self, message: Message) -> Any:
+        """Take a message of the app and return what it brings to the client: a message, or bytes of a denial."""
+        if not self.accepted:
+            data = super().handle(message)
+            if self.accepted:
+                self.acceptance = dict(message)
+            return data
+        if kind_of(message) == "websocket.close":
+            code, reason = message.get("code", 1000), message.get("reason")
+            self.close_code, self.close_reason = code, reason or ""
+            self.state, self.closed = ConnectionState.CLOSED, True
+        return dict(message)
+
+
+class LenientConnection(WebSocketConnection):
+    """A connection without limits: each side may be ahead of the other by any amount, and the end waits for nobody."""
+
+    state_class = LenientConnectionState
+
+    def put(self, message: Message) -> None:
+        """Leave a message for the app, whatever it is."""
+        self._incoming.append((message, 0))
+        self._for_app.fire()
+
+    async def close(self, reason: BaseException | None = None) -> None:
+        """Let go of the connection: an app that does not end within its grace is cancelled, even if it has closed."""
+        await self.part(reason)
+
+    def _may_notice(self) -> bool:
+        return self._state.over or super()._may_notice()  # what has said its last has its grace to clean up
+
+    def _tell_failure(self) -> BaseException | None:
+        """Return what the app did wrong, for the client to raise, and for its end to raise again."""
+        return self._blame()
+
+
+class LenientTransport(AppTransport[Request, Response]):
+    """Makes scopes as Starlette's client does, and conversations that mind as little.
+
+    A WebSocket is what a session asks for, and nothing else.
+    """
+
+    exchange_class = LenientExchange
+    connection_class = LenientConnection
+    extensions: ClassVar[Mapping[str, Any]] = {**HTTP_EXTENSIONS, TRAILERS: {}}
+
+    def _scope_of(self, request: httpx.Request) -> Scope:
+        scope = super()._scope_of(request)
+        scope["path"] = unquote(request.url.path)  # which is decoded already
+        scope["server"] = list(scope["server"])
+        scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in request.headers.multi_items()]
+        return scope
+
+    def _is_handshake(self, request: httpx.Request, scope: Scope) -> bool:  # noqa: ARG002 - headers do not make one
+        return MESSAGE_LEVEL in request.extensions
+
+    async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
+        spec_version = scope["asgi"]["spec_version"]
+        scope = websocket_scope(scope, extensions=self._websocket_extensions)
+        scope["asgi"]["spec_version"] = spec_version  # before 2.4: what is sent to a client that has gone is lost
+        # The app may be ahead by any amount, and its errors are raised whatever was said of errors.
+        options = self._options_for(request, scope)._replace(write_buffer=sys.maxsize, raise_server_exceptions=True)
+        connection = self.connection_class(self._call, request, scope, options, self._unsettled.discard)
+        COUNTER.websockets += 1
+        connection.start()
+        self._unsettled.add(connection)
+        return await response_to_handshake(connection, [])

@@ -1,0 +1,757 @@
+"""The drop-in for Starlette's TestClient: its names, what it forgives, and where it differs from ours."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import starlette
+import starlette.websockets
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+import asgi_testkit
+from asgi_testkit import ASGIProtocolError, LifespanError, LifespanTimeout, Message, Receive, Scope, Send
+from asgi_testkit import starlette as drop_in
+from asgi_testkit._tasks import current_loop
+from asgi_testkit.starlette import TestClient, WebSocketDisconnect, WebSocketTestSession
+
+from .backends import BACKENDS, Backend
+from .messages import accept, body, deny, echo, hang_up, hello, say, start
+from .programs import run_program
+
+Opener = Callable[..., TestClient]
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
+def client_of(request: pytest.FixtureRequest) -> Iterator[Opener]:
+    """Makes clients on each backend."""
+    backend: Backend = request.param
+    made: list[TestClient] = []
+
+    def make(app: Any, **options: Any) -> TestClient:
+        made.append(TestClient(app, backend=backend.name, backend_options=backend.options, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+def sending(*messages: Message) -> Any:
+    """Return an app that sends these, whatever it is asked."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+def chatting(*messages: Message, afterwards: Any = None) -> Any:
+    """Return an app that accepts a WebSocket connection, sends these, and then does something."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        for message in messages:
+            await send(message)
+        if afterwards is not None:
+            await afterwards(receive, send)
+
+    return app
+
+
+def telling(part: Any) -> Any:
+    """Return an app that answers with ``repr`` of a part of its scope."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await body(send, repr(part(scope)).encode())
+
+    return app
+
+
+START: Message = {"type": "http.response.start", "status": 200}
+START_WITH_TRAILERS: Message = {**START, "trailers": True}
+BODY: Message = {"type": "http.response.body", "body": b"hello"}
+PART: Message = {**BODY, "more_body": True}
+TRAILERS: Message = {"type": "http.response.trailers", "headers": [(b"x-item", b"one")]}
+
+
+# The HTTP library
+
+
+def test_client_responses_and_errors_are_of_the_library_that_starlette_s_client_uses() -> None:
+    library = drop_in.library()
+    assert issubclass(TestClient, library.Client)
+    assert isinstance(TestClient(hello).get("/"), library.Response)
+
+
+@pytest.mark.parametrize(
+    "version, has_httpx2, name",
+    [("1.10.0", True, "httpx2"), ("1.2.0", True, "httpx2"), ("1.10.0", False, "httpx"), ("0.46.2", True, "httpx")],
+)
+def test_the_library_is_found_without_starlette_s_client(
+    version: str, has_httpx2: bool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "starlette.testclient", raising=False)
+    monkeypatch.setattr(starlette, "__version__", version)
+    monkeypatch.setattr(drop_in, "find_spec", lambda name: SimpleNamespace() if has_httpx2 else None)
+    assert drop_in.library().__name__ == name
+    assert "starlette.testclient" not in sys.modules
+
+
+def test_where_starlette_s_client_is_imported_its_own_library_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = ModuleType("starlette.testclient")
+    loaded.httpx = httpx  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "starlette.testclient", loaded)
+    assert drop_in.library() is httpx
+
+
+def test_without_httpx2_nothing_warns_until_starlette_s_client_is_asked_for() -> None:
+    printed = run_program(
+        """
+        import sys
+
+        sys.modules["httpx2"] = None  # it cannot be imported
+        import asgi_testkit.starlette as drop_in
+
+        async def app(scope, receive, send):
+            await receive()
+            await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"no"})
+
+        print(drop_in.library().__name__, "starlette.testclient" in sys.modules)
+        try:
+            with drop_in.TestClient(app).websocket_connect("/"):
+                pass
+        except drop_in.WebSocketDenialResponse as error:
+            import httpx
+            print(error.status_code, error.content, isinstance(error, httpx.Response))
+        """
+    )
+    assert printed == "httpx False\n404 b'no' True\n"
+
+
+# What is refused, and what is forgiven
+
+
+@pytest.mark.parametrize(
+    "messages, text",
+    [
+        ([], "TestClient did not receive any response"),
+        ([START, START], 'Received multiple "http.response.start" messages'),
+        ([BODY], 'Received "http.response.body" without "http.response.start"'),
+        ([START, BODY, BODY], 'Received "http.response.body" after response completed'),
+        ([TRAILERS], "without declaring trailers"),
+        ([START, TRAILERS], "without declaring trailers"),
+        ([START, BODY, TRAILERS], "without declaring trailers"),
+        ([START_WITH_TRAILERS, TRAILERS], "before body completed"),
+        ([START_WITH_TRAILERS, BODY, BODY], "after body completed"),
+        ([START_WITH_TRAILERS, BODY, TRAILERS, TRAILERS], "after response completed"),
+        ([{"no": "type"}], "no ASGI message"),
+        ([{**START, "status": "200"}], "The status is an int"),
+    ],
+)
+def test_what_starlette_s_client_asserts_is_asserted(messages: list[Message], text: str, client_of: Opener) -> None:
+    with pytest.raises(AssertionError, match=text) as caught:
+        client_of(sending(*messages)).get("/")
+    assert isinstance(caught.value, ASGIProtocolError)
+
+
+def test_an_app_that_gets_over_the_assertion_has_done_nothing_wrong(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        with pytest.raises(AssertionError):
+            await send(START)
+        await send(BODY)
+
+    assert client_of(app).get("/").text == "hello"
+
+
+@pytest.mark.parametrize(
+    "messages, content",
+    [
+        ([START, PART], b"hello"),
+        ([START], b""),
+        ([{**START, "headers": [(b"content-length", b"3")]}, BODY], b"hello"),
+        ([{**START, "headers": [(b"content-length", b"10")]}, BODY], b"hello"),
+        ([{**START, "headers": [(b"x bad", b"1")]}, BODY], b"hello"),
+        ([{**START, "status": 204}, BODY], b"hello"),
+        ([{**START, "status": 123}, BODY], b"hello"),
+        ([{"type": "http.response.push"}, START, {"type": "what.ever"}, BODY], b"hello"),
+        ([START, BODY, {"type": "http.response.debug", "info": {}}], b"hello"),
+        ([START_WITH_TRAILERS, BODY], b"hello"),
+    ],
+)
+def test_what_a_server_refuses_and_starlette_s_client_does_not_is_forgiven(
+    messages: list[Message], content: bytes, client_of: Opener
+) -> None:
+    client = client_of(sending(*messages))
+    assert client.get("/").content == content
+    with client.stream("GET", "/") as response:
+        assert b"".join(response.iter_raw()) == content
+
+
+def test_without_a_response_the_status_is_500_and_nothing_is_said(client_of: Opener) -> None:
+    response = client_of(sending(), raise_server_exceptions=False).get("/")
+    assert (response.status_code, response.content, dict(response.headers)) == (500, b"", {})
+
+
+def test_where_errors_are_not_raised_what_came_of_a_response_is_all_of_it(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(PART)
+        raise ValueError("because")
+
+    assert client_of(app, raise_server_exceptions=False).get("/").content == b"hello"
+    with pytest.raises(ValueError, match="because"):
+        client_of(app).get("/")
+
+
+# Trailers, and debug info
+
+
+def test_trailers_are_a_list_that_grows(client_of: Opener) -> None:
+    more = {**TRAILERS, "more_trailers": True}
+    response = client_of(sending(START_WITH_TRAILERS, BODY, more, TRAILERS)).get("/")
+    assert response.extensions["http.response.trailers"] == [(b"x-item", b"one")] * 2
+    assert "http.response.trailers" not in client_of(hello).get("/").extensions
+
+
+def test_trailers_are_offered() -> None:
+    assert TestClient(telling(lambda scope: list(scope["extensions"]))).get("/").text == repr(
+        ["http.response.debug", "http.response.trailers"]
+    )
+
+
+def test_debug_info_is_on_the_response(client_of: Opener) -> None:
+    debug = {"type": "http.response.debug", "info": {"template": "index.html", "context": {"name": "world"}}}
+    response: Any = client_of(sending(debug, START, BODY)).get("/")
+    assert (response.template, response.context) == ("index.html", {"name": "world"})
+    response = client_of(sending({**debug, "info": {"template": "a.html"}}, START, BODY)).get("/")
+    assert response.template == "a.html"
+    assert not hasattr(response, "context")
+
+
+# The scope
+
+
+@pytest.mark.parametrize(
+    "part, value",
+    [
+        (lambda scope: scope["server"], ["testserver", 80]),
+        (lambda scope: scope["client"], ("testclient", 50000)),
+        (lambda scope: scope["path"], "/a%/b"),
+        (lambda scope: scope["raw_path"], b"/a%2525/b"),
+        (lambda scope: dict(scope["headers"])[b"x-name"], "é".encode()),
+        (lambda scope: scope["type"], "http"),
+    ],
+)
+def test_the_scope_is_as_starlette_s_client_makes_it(part: Any, value: object) -> None:
+    headers: Any = {b"X-Name": b"\xe9", b"Connection": b"upgrade", b"Upgrade": b"websocket"}
+    response = TestClient(telling(part)).get("/a%2525/b?c", headers=headers)
+    assert response.text == repr(value)
+
+
+def test_a_body_comes_at_once_be_it_made_of_parts(client_of: Opener) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"one"
+        yield b"two"
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await body(send, repr(await receive()).encode())
+
+    response = client_of(app).post("/", content=parts())
+    assert eval(response.text) == {"type": "http.request", "body": b"onetwo", "more_body": False}
+    assert response.request.content == b"onetwo"
+
+
+# State, and lifespan
+
+
+async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+    """Count in the lifespan's state, and tell the state of a request, which it changes in vain."""
+    if scope["type"] != "lifespan":
+        scope["state"]["mine"] = True
+        await start(send)
+        return await body(send, repr(scope["state"]).encode())
+    scope["state"]["count"] = scope["state"].get("count", 0) + 1
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    return await send({"type": "lifespan.shutdown.complete"})
+
+
+def test_the_app_s_state_is_kept_and_each_request_has_a_copy(client_of: Opener) -> None:
+    client = client_of(counting)
+    client.app_state["set"] = "by the test"
+    with client:
+        assert client.get("/").text == "{'set': 'by the test', 'count': 1, 'mine': True}"
+    with client:
+        assert client.app_state == {"set": "by the test", "count": 2}
+    assert client.get("/").text == "{'set': 'by the test', 'count': 2, 'mine': True}"
+
+
+def test_the_lifespan_is_a_future(client_of: Opener) -> None:
+    client = client_of(counting)
+    with client:
+        task = client.task
+        assert not task.done()
+    assert task.result(timeout=5) is None
+
+
+def test_what_an_app_raises_on_lifespan_is_raised(client_of: Opener) -> None:
+    client = client_of(hello)
+    with pytest.raises(AssertionError) as caught, client:
+        pass  # pragma: no cover
+    assert type(caught.value) is AssertionError
+    assert client.task.exception(timeout=5) is caught.value
+
+
+def lifespan(*messages: str, error: Exception | None = None) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await receive()
+            await send({"type": f"lifespan.{message}", "message": "said so"})
+        if error is not None:
+            raise error
+
+    return app
+
+
+def test_a_startup_that_fails_is_noticed(client_of: Opener) -> None:
+    with pytest.raises(LifespanError, match="said so"), client_of(lifespan("startup.failed")):
+        pass  # pragma: no cover
+    error = ValueError("because")
+    with pytest.raises(ValueError, match="because") as caught, client_of(lifespan("startup.failed", error=error)):
+        pass  # pragma: no cover
+    assert caught.value is error
+
+
+def test_a_shutdown_that_fails_counts_if_the_app_raises(client_of: Opener) -> None:
+    with client_of(lifespan("startup.complete", "shutdown.failed")):
+        pass
+    error = ValueError("because")
+    with pytest.raises(ValueError, match="because"):  # noqa: SIM117
+        with client_of(lifespan("startup.complete", "shutdown.failed", error=error)):
+            pass
+
+
+async def never_shuts_down(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await anyio.sleep_forever()
+
+
+def test_time_limits_of_the_lifespan_hold_where_they_are_asked_for(client_of: Opener) -> None:
+    with pytest.raises(LifespanTimeout):  # noqa: SIM117
+        with client_of(never_shuts_down, shutdown_timeout=0.01):
+            pass
+
+
+# Requests
+
+
+def test_timeouts_of_single_requests_are_ignored_with_a_warning(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.sleep(0.05)
+        await hello(scope, receive, send)
+
+    client = client_of(app)
+    with pytest.warns(Warning, match="You should not use the 'timeout' argument with the TestClient"):
+        assert client.get("/", timeout=0.001).text == "hello"
+    with client.stream("GET", "/", timeout=0.001) as response:
+        assert response.read() == b"hello"
+    client = client_of(app, timeout=0.01)
+    with pytest.raises(drop_in.library().ReadTimeout):
+        client.get("/")
+
+
+def test_the_app_is_one_chunk_ahead_and_no_more(client_of: Opener) -> None:
+    sent: list[int] = []
+    second = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        for number in range(2):
+            await send(PART)
+            sent.append(number)
+            second.set()
+        await send(BODY)
+
+    with client_of(app).stream("GET", "/") as response:
+        assert sent == []
+        chunks = response.iter_raw()
+        assert next(chunks) == b"hello"
+        assert second.wait(5)
+        assert sent == [0]
+        assert list(chunks) == [b"hello", b"hello"]
+
+
+def test_closing_the_client_cancels_what_is_left(client_of: Opener) -> None:
+    cancelled = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(BODY)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    with closing(client_of(app)) as client:
+        response = client.send(client.build_request("GET", "/"), stream=True)
+        chunks = response.iter_raw()  # kept: a generator that is collected closes the response
+        assert next(chunks) == b"hello"
+    assert cancelled.is_set()
+
+
+def test_nothing_keeps_a_request() -> None:
+    client = TestClient(hello)
+    request = weakref.ref(client.get("/").request)
+    gc.collect()
+    assert request() is None
+
+
+# WebSockets
+
+
+def test_the_handshake_is_starlette_s(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send, (b"additional", b"header"), subprotocol=scope["subprotocols"][0])
+        del scope["app"]
+        await say(send, repr([scope["scheme"], scope["server"], scope["path"], dict(scope["headers"])]))
+
+    client = client_of(app, base_url="https://example.org", scope={"app": None})
+    with client.websocket_connect("/chat?x", ["soap"], params={"y": 1}, headers={"x": "1"}) as session:
+        scheme, server, path, headers = eval(session.receive_text())
+        assert (session.accepted_subprotocol, session.extra_headers) == ("soap", [(b"additional", b"header")])
+    assert (scheme, server, path) == ("ws", ["testserver", 80], "/chat")
+    assert {name: headers[name] for name in headers if name not in {b"accept", b"accept-encoding"}} == {
+        b"host": b"testserver",
+        b"user-agent": b"testclient",
+        b"connection": b"upgrade",
+        b"sec-websocket-key": b"testserver==",
+        b"sec-websocket-version": b"13",
+        b"sec-websocket-protocol": b"soap",
+        b"x": b"1",
+    }
+
+
+def test_headers_that_the_app_leaves_out_are_none(client_of: Opener) -> None:
+    with client_of(sending({"type": "websocket.accept"})).websocket_connect("/") as session:
+        assert session.extra_headers is None
+        assert session.accepted_subprotocol is None
+
+
+def test_an_app_may_accept_what_was_not_offered(client_of: Opener) -> None:
+    with client_of(sending({"type": "websocket.accept", "subprotocol": "soap"})).websocket_connect("/") as session:
+        assert session.accepted_subprotocol == "soap"
+
+
+@pytest.mark.parametrize(
+    "kind", [starlette.websockets.WebSocketDisconnect, asgi_testkit.WebSocketDisconnect], ids=["theirs", "ours"]
+)
+def test_the_end_is_starlette_s_exception_and_ours(kind: Any, client_of: Opener) -> None:
+    client = client_of(chatting({"type": "websocket.close", "code": 1001, "reason": "Going Away"}))
+    with client.websocket_connect("/") as session:
+        for _ in range(2):
+            with pytest.raises(kind, match="code 1001, reason 'Going Away'") as caught:
+                session.receive_text()
+            assert (caught.value.code, caught.value.reason) == (1001, "Going Away")
+    with pytest.raises(kind) as caught, client_of(sending({"type": "websocket.close"})).websocket_connect("/"):
+        pass  # pragma: no cover
+    assert caught.value.code == 1000
+
+
+def test_a_denial_is_a_response(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await deny(send, (b"x-name", b"value"), status=403, chunks=(b'{"no":', b" 1}"))
+
+    from starlette.testclient import WebSocketDenialResponse
+
+    kinds = (
+        WebSocketDenialResponse,
+        drop_in.WebSocketDenialResponse,
+        WebSocketDisconnect,
+        asgi_testkit.WebSocketDenied,
+    )
+    for kind in kinds:
+        with pytest.raises(kind) as caught, client_of(app).websocket_connect("/"):
+            pass  # pragma: no cover
+        error: Any = caught.value
+        assert isinstance(error, drop_in.library().Response)
+        assert (error.status_code, error.json(), error.headers["x-name"]) == (403, {"no": 1}, "value")
+        assert (error.code, error.response.status_code, error.content) == (1006, 403, b'{"no": 1}')
+    assert drop_in.WebSocketDenialResponse.__module__ == "asgi_testkit.starlette"
+    with pytest.raises(AttributeError, match="nothing"):
+        getattr(drop_in, "nothing")  # noqa: B009 - type checkers know that there is none
+
+
+def test_messages_pass_unchecked_both_ways(client_of: Opener) -> None:
+    async def repeat(receive: Receive, send: Send) -> None:
+        for _ in range(4):
+            message = await receive()
+            await send({**message, "seen": message["type"], "type": "websocket.send"})
+        await send({"type": "websocket.close", "code": 9999, "reason": "x" * 500})
+        await send({"type": "websocket.close"})
+
+    with client_of(chatting(afterwards=repeat)).websocket_connect("/") as session:
+        assert isinstance(session, WebSocketTestSession)
+        for sent in ({"type": "websocket.connect"}, {"type": "x", "text": 1}, {"type": "websocket.disconnect"}):
+            session.send(sent)
+        assert [session.receive()["seen"] for _ in range(4)] == [
+            "websocket.connect",
+            "websocket.connect",
+            "x",
+            "websocket.disconnect",
+        ]
+        assert session.receive() == {"type": "websocket.close", "code": 9999, "reason": "x" * 500}
+        assert session.receive() == {"type": "websocket.close"}
+        with pytest.raises(WebSocketDisconnect):
+            session.receive()
+
+
+def test_text_bytes_and_json_are_what_the_message_has(client_of: Opener) -> None:
+    with client_of(echo, lifespan="off").websocket_connect("/") as session:
+        session.send_text("text")
+        assert session.receive() == {"type": "websocket.send", "text": "text"}
+        session.send_bytes(b"bytes")
+        with pytest.raises(KeyError):
+            session.receive_text()
+        session.send_bytes(b"bytes")
+        assert session.receive_bytes() == b"bytes"
+        for mode in ("text", "binary"):
+            session.send_json({"é": 1}, mode=mode)
+            assert session.receive_json(mode=mode) == {"é": 1}
+        session.send_text("é")
+        session.send_bytes(b"last")
+        assert [next(session), next(session)] == ["é", b"last"]
+        session.close(1001, "bye")
+    with client_of(chatting({"type": "websocket.close"})).websocket_connect("/") as session:
+        assert list(session) == []
+
+
+def test_what_the_app_sends_after_the_test_s_close_is_received(client_of: Opener) -> None:
+    async def say_goodbye(receive: Receive, send: Send) -> None:
+        await receive()
+        message = await receive()
+        await say(send, f"{message['code']} {message['reason']}")
+
+    with client_of(chatting(afterwards=say_goodbye)).websocket_connect("/") as session:
+        session.close(3000)
+        assert session.receive_text() == "3000 None"
+
+
+def test_neither_side_waits_for_the_other(client_of: Opener) -> None:
+    much = "x" * 100_000
+
+    async def send_much(receive: Receive, send: Send) -> None:
+        for _ in range(3):
+            await say(send, much)
+        sent.set()
+        await anyio.sleep_forever()
+
+    sent = threading.Event()
+    with client_of(chatting(afterwards=send_much)).websocket_connect("/") as session:
+        assert sent.wait(5)
+        for _ in range(3):
+            session.send_text(much)
+        assert [session.receive_text() for _ in range(3)] == [much] * 3
+
+
+def test_sending_to_a_test_that_has_left_is_no_error(client_of: Opener) -> None:
+    async def go_on(receive: Receive, send: Send) -> None:
+        await receive()
+        await receive()
+        await say(send, "anybody there?")
+        went_on.set()
+
+    went_on = threading.Event()
+    with client_of(chatting(afterwards=go_on)).websocket_connect("/"):
+        pass
+    assert went_on.is_set()
+
+
+def test_an_app_that_goes_on_after_its_close_is_cancelled(client_of: Opener) -> None:
+    async def go_on(receive: Receive, send: Send) -> None:
+        await hang_up(send)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    cancelled = threading.Event()
+    with client_of(chatting(afterwards=go_on), disconnect_grace=0).websocket_connect("/") as session:
+        assert session.receive()["type"] == "websocket.close"
+    assert cancelled.is_set()
+
+
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_what_the_app_raises_is_raised_by_the_session_and_again_at_its_end(swallowed: bool, client_of: Opener) -> None:
+    async def fail(receive: Receive, send: Send) -> None:
+        raise ValueError("because")
+
+    client = client_of(chatting(afterwards=fail), raise_server_exceptions=False)
+    with pytest.raises(ValueError, match="because"), client.websocket_connect("/") as session:
+        if swallowed:
+            with pytest.raises(ValueError, match="because"):
+                session.receive()
+        else:
+            session.receive()
+
+
+def test_what_the_app_raises_after_its_close_counts_for_more_than_the_close(client_of: Opener) -> None:
+    async def fail(receive: Receive, send: Send) -> None:
+        await hang_up(send, code=1011)
+        raise ValueError("because")
+
+    with pytest.raises(ValueError, match="because"):  # noqa: SIM117
+        with client_of(chatting(afterwards=fail)).websocket_connect("/") as session:
+            session.receive_text()
+    with pytest.raises(ZeroDivisionError) as caught:  # noqa: SIM117
+        with client_of(chatting(afterwards=fail)).websocket_connect("/") as session:
+            raise ZeroDivisionError
+    assert "because" in caught.value.__notes__[0]
+
+
+def test_an_app_that_returns_without_closing_does_not_hang_the_test(client_of: Opener) -> None:
+    with client_of(chatting()).websocket_connect("/") as session, pytest.raises(ASGIProtocolError, match="returned"):
+        session.receive()
+
+
+def test_an_app_that_does_not_answer_the_handshake_is_refused(client_of: Opener) -> None:
+    app = sending({"type": "websocket.send", "text": "too early"})
+    with pytest.raises(ASGIProtocolError, match=r"Send websocket\.accept first"):  # noqa: SIM117
+        with client_of(app).websocket_connect("/"):
+            pass  # pragma: no cover
+
+
+# Loops and portals
+
+
+async def loop_id(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tell which loop this is."""
+    if scope["type"] == "websocket":
+        await accept(send)
+        await say(send, str(id(current_loop())))
+    else:
+        await start(send)
+        await body(send, str(id(current_loop())).encode(), more=True)
+        await body(send)
+
+
+async def current_id() -> str:
+    return str(id(current_loop()))
+
+
+def test_the_portal_is_there_inside_with_only(client_of: Opener) -> None:
+    client = client_of(loop_id, lifespan="off")
+    assert client.portal is None
+    with client:
+        assert client.portal is not None
+        assert client.portal.call(current_id) == client.get("/").text
+        with client._portal_factory() as portal:
+            assert portal is client.portal
+    assert client.portal is None
+    with client._portal_factory() as portal:
+        assert portal.call(current_id) != ""
+
+
+@pytest.mark.parametrize("how", ["request", "stream", "session"])
+def test_a_bare_request_has_a_fresh_loop_where_that_is_asked_for(how: str, client_of: Opener) -> None:
+    client = client_of(loop_id, fresh_loop=True, lifespan="off")
+    threads = threading.active_count()
+    shared = client_of(loop_id).get("/").text
+    assert _ask(client, how) != shared
+    with client:
+        assert {_ask(client, how) for _ in range(3)} == {client.get("/").text}
+    assert threading.active_count() <= threads + 1  # the shared loop's
+
+
+def _ask(client: TestClient, how: str) -> str:
+    if how == "request":
+        return client.get("/").text
+    if how == "session":
+        with client.websocket_connect("/") as session:
+            session.send_text("to nobody")
+            return session.receive_text()
+    with client.stream("GET", "/") as response:
+        return response.read().decode()
+
+
+@pytest.mark.parametrize("how", ["request", "stream", "session"])
+@pytest.mark.parametrize("way", ["subclass", "portal", "transport"])
+def test_requests_go_through_a_portal_that_is_given(way: str, how: str) -> None:
+    class Own(TestClient):
+        __test__ = False
+
+        @contextmanager
+        def _portal_factory(self) -> Iterator[BlockingPortal]:
+            yield portal
+
+    @contextmanager
+    def factory() -> Iterator[BlockingPortal]:
+        yield portal
+
+    with start_blocking_portal() as portal:
+        client = Own(loop_id) if way == "subclass" else TestClient(loop_id)
+        if way == "portal":
+            client.portal = portal
+            assert client.portal is portal
+        elif way == "transport":
+            client._transport.portal_factory = factory  # type: ignore[attr-defined]
+        assert _ask(client, how) == portal.call(current_id)
+        if way == "portal":
+            client.portal = None
+            assert _ask(client, how) != portal.call(current_id)
+
+
+def test_a_client_can_be_used_on_the_thread_of_the_shared_loop(client_of: Opener) -> None:
+    """The call stops that loop, so it has to have another."""
+
+    async def asking(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await body(send, client_of(hello).get("/").content)
+
+    assert client_of(asking).get("/").text == "hello"
+
+
+def test_closing_the_client_ends_what_came_through_a_portal(client_of: Opener) -> None:
+    cancelled = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    client = client_of(app, fresh_loop=True)
+    client.send(client.build_request("GET", "/"), stream=True)
+    failed = client_of(sending(), fresh_loop=True, raise_server_exceptions=False)
+    failed.send(failed.build_request("GET", "/"), stream=True)
+    failed.close()
+    client.close()
+    assert cancelled.is_set()
+
+
+# Names
+
+
+def test_what_people_use_of_starlette_s_client_is_there() -> None:
+    client = TestClient(hello, backend_options={"debug": True})
+    assert client.async_backend == {"backend": "asyncio", "backend_options": {"debug": True}}
+    assert client.app is hello
+    assert client._transport.app is hello  # type: ignore[attr-defined]
+    assert set(drop_in.__all__) <= set(dir(drop_in)) | {"WebSocketDenialResponse"}
