@@ -796,15 +796,16 @@ messages = st.one_of(
         {"type": st.just("http.response.start"), "status": st.just(200), "headers": headers | values}
     ),
     st.builds(body, st.binary(max_size=3) | values, more_body=st.booleans() | values),
-    st.dictionaries(st.sampled_from(["type", "status", "headers", "body", "more_body", "info"]), values),
+    st.dictionaries(st.sampled_from(["type", "status", "headers", "body", "more_body", "trailers", "info"]), values),
     st.builds(dict, type=st.sampled_from([*STRANGERS, *(event.value for event in Event)])),
     values,
 )
 
 
 def event_of(message: Any) -> Event:
-    going_on = message["type"] == "http.response.body" and message.get("more_body")
-    return Event.BODY if going_on else Event(message["type"])
+    marked = {"http.response.start": "trailers", "http.response.body": "more_body", TRAILERS: "more_trailers"}
+    mark = marked.get(message["type"], "")
+    return Event(f"{message['type']} with {mark}" if message.get(mark) else message["type"])
 
 
 @example(sent=[start(), body(b"x")], method="GET", strict=True)
