@@ -11,31 +11,25 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import cache
 from importlib.util import find_spec
-from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import httpx
 import starlette
 import starlette.exceptions
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from starlette.websockets import WebSocketDisconnect as _StarlettesDisconnect
 
-from ._app import as_single_callable
-from ._blocking_session import WebSocketSession
 from ._cookies import CookieTypes
-from ._core import CLIENT_NAME, ClientCore, sending_options
-from ._errors import LifespanError, LifespanTimeout, WebSocketDenied
-from ._errors import WebSocketDisconnect as _Disconnect
-from ._lenient import LenientConnection, LenientConnectionState, LenientTransport
-from ._lifespan import LifespanManager
-from ._payload import JSONMode, json_message
+from ._core import CLIENT_NAME, sending_options
+from ._errors import WebSocketDenied
 from ._portal import PortalTransport
+from ._starlette_core import StarletteCore, StarletteTransport
+from ._starlette_errors import WebSocketDisconnect, denial_class
+from ._starlette_session import WebSocketTestSession
 from ._sync import BlockingClient
 from ._transport import MESSAGE_LEVEL
-from ._types import Address, ASGIApp, LifespanMode, Message, Receive, Scope, Send
+from ._types import Address, ASGIApp, LifespanMode
 
 __all__ = ["TestClient", "WebSocketDenialResponse", "WebSocketDisconnect", "WebSocketTestSession"]
 
@@ -56,10 +50,6 @@ def library() -> Any:
     return httpx2
 
 
-class WebSocketDisconnect(_Disconnect, _StarlettesDisconnect):
-    """The connection has ended, or was never established: ours and Starlette's exception in one."""
-
-
 if TYPE_CHECKING:
 
     class WebSocketDenialResponse(httpx.Response, WebSocketDenied, WebSocketDisconnect):  # type: ignore[misc]  # pickling
@@ -72,234 +62,6 @@ else:
             return denial_class()
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-
-
-@cache
-def denial_class() -> type[WebSocketDenied]:
-    """Return the exception for a denial: Starlette's, which is a response of its HTTP library, and ours."""
-    with warnings.catch_warnings(action="ignore"):  # who has got as far as this knows which library it is
-        from starlette.testclient import WebSocketDenialResponse as StarlettesDenial
-
-    class WebSocketDenialResponse(StarlettesDenial, WebSocketDenied, WebSocketDisconnect):  # type: ignore[misc]  # pickling
-        """The app answered the handshake with this response.
-
-        Attributes:
-            response: The same, as it came.
-        """
-
-        def __init__(self, response: Any, *, text: str = "") -> None:
-            WebSocketDenied.__init__(self, response, text=text)
-            StarlettesDenial.__init__(
-                self,
-                response.status_code,
-                headers=response.headers,
-                content=response.content,
-                request=response.request,
-                extensions=response.extensions,
-            )
-
-    WebSocketDenialResponse.__module__ = __name__
-    WebSocketDenialResponse.__qualname__ = "WebSocketDenialResponse"
-    return WebSocketDenialResponse
-
-
-class StarletteConnection(LenientConnection):
-    """A connection whose end is Starlette's exception."""
-
-    disconnect_class = WebSocketDisconnect
-
-
-class StarletteTransport(LenientTransport[Any, Any]):
-    """Runs the app for `TestClient`."""
-
-    connection_class = StarletteConnection
-
-
-class WebSocketTestSession(WebSocketSession):
-    """A blocking test's end of a WebSocket connection, with the names of Starlette's.
-
-    `send` and `receive` are at the level of ASGI messages, whichever: nothing is checked.
-
-    Attributes:
-        accepted_subprotocol: The subprotocol that the app chose.
-        extra_headers: The headers that it sent with ``websocket.accept``, as it sent them.
-    """
-
-    accepted_subprotocol: str | None = None
-    extra_headers: Any = None
-
-    def __enter__(self) -> Self:
-        """Connect; see `WebSocketSession`, but the app's errors are Starlette's as well.
-
-        Raises:
-            WebSocketDisconnect: The app rejected the handshake by ``websocket.close``.
-            WebSocketDenialResponse: The app answered the handshake with a response of its own.
-            BaseException: What the app raised, as it is.
-        """
-        super().__enter__()
-        acceptance = cast("LenientConnectionState", self._open.state).acceptance
-        self.accepted_subprotocol = acceptance.get("subprotocol")
-        self.extra_headers = acceptance.get("headers")
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Close the connection, if nobody has, and see the app to its end.
-
-        An app that was told, and listens, has its ``disconnect_grace``; then, or if it does not, it is cancelled.
-
-        Raises:
-            BaseException: What the app raised, as it is, even in place of the `WebSocketDisconnect` that is under way.
-        """
-        reason = None if isinstance(exc_value, WebSocketDisconnect) else exc_value
-        super().__exit__(exc_type, reason, traceback)
-
-    def _denied(self, response: httpx.Response, text: str) -> WebSocketDenied:
-        return denial_class()(response, text=text)
-
-    def send(self, message: Any) -> None:
-        """Send an ASGI message, whichever; it does not wait for the app."""
-        self._write(message)
-
-    def send_text(self, data: str) -> None:
-        """Send a text message."""
-        self._write({"type": "websocket.receive", "text": data})
-
-    def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
-        """Send a binary message."""
-        self._write({"type": "websocket.receive", "bytes": data})
-
-    def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Send JSON, compact and in UTF-8, in a text message or in a binary one."""
-        self._write(json_message(data, mode))
-
-    def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Send ``websocket.disconnect``. What the app sends after it can be received still."""
-        self._write({"type": "websocket.disconnect", "code": code, "reason": reason})
-
-    def _write(self, message: Message) -> None:
-        connection = self._open
-        connection.check_writable()
-        self._hop.post(lambda: connection.put(message))
-
-    def receive(self, *, timeout: float | EllipsisType | None = ...) -> Message:
-        """Wait for a message of the app, and return it as it is, ``websocket.close`` as well.
-
-        Raises:
-            WebSocketDisconnect: The app has closed the connection, and that message was received already.
-            ASGIProtocolError: The app returned without closing it.
-            BaseException: What the app raised, as it is.
-        """
-        message: Message = self._next(_as_it_is, timeout)
-        return message
-
-    def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
-        """Wait for a message, and return its text.
-
-        Raises:
-            WebSocketDisconnect: The connection was closed.
-            KeyError: The message has none.
-        """
-        return cast("str", self._received(timeout)["text"])
-
-    def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
-        """Wait for a message, and return its bytes.
-
-        Raises:
-            WebSocketDisconnect: The connection was closed.
-            KeyError: The message has none.
-        """
-        return cast("bytes", self._received(timeout)["bytes"])
-
-    def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
-        """Wait for a message, and return what its JSON stands for.
-
-        Raises:
-            WebSocketDisconnect: The connection was closed.
-            KeyError: The message is of the other kind.
-        """
-        import json
-
-        message = self._received(timeout)
-        return json.loads(message["text"] if mode == "text" else message["bytes"])
-
-    def _received(self, timeout: float | EllipsisType | None) -> Message:
-        message = self.receive(timeout=timeout)
-        if message["type"] == "websocket.close":
-            text = f"{self._open.name}: the application closed the connection"
-            raise WebSocketDisconnect(message.get("code", 1000), message.get("reason"), text=text)
-        return message
-
-    def __next__(self) -> Any:
-        """Return the text or the bytes of the next message."""
-        try:
-            message = self._received(...)
-        except WebSocketDisconnect:
-            raise StopIteration from None
-        text = message.get("text")
-        return message.get("bytes") if text is None else text
-
-
-def _as_it_is(message: Any) -> Any:
-    return message
-
-
-class StarletteCore(ClientCore):
-    """The lifespan as Starlette's client runs it: one state for good, and an app has to support it.
-
-    Attributes:
-        app_state: What the app keeps in ``scope["state"]``.
-        task: The app's lifespan, as a future of ``concurrent.futures``.
-    """
-
-    task: Future[None]
-
-    def __init__(self, transport: Any, **options: Any) -> None:
-        self.app_state: dict[str, Any] = {}
-        super().__init__(transport, **options)
-        transport.state = self.app_state
-
-    def _new_manager(self) -> LifespanManager:
-        startup_timeout, shutdown_timeout, lifespan = self._lifespan_options
-        manager = LifespanManager(self._lifespan, startup_timeout, shutdown_timeout, lifespan=lifespan)
-        manager.state = self.app_state
-        return manager
-
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        task = self.task
-        try:
-            await as_single_callable(self.transport.app)(scope, receive, send)
-        except BaseException as error:
-            task.set_exception(error)
-            raise
-        task.set_result(None)
-
-    async def open(self, owner: str) -> None:
-        """Run the app's startup. What the app raises is raised, be it that it does not support lifespan."""
-        self.task = Future()
-        cause = None
-        try:
-            await super().open(owner)
-        except LifespanError as error:
-            cause = error.__cause__
-            if cause is None:
-                raise
-        if cause is not None:
-            raise cause
-
-    async def _shut_down(self, reason: BaseException | None) -> None:
-        try:
-            await super()._shut_down(reason)
-        except LifespanTimeout:
-            raise
-        except LifespanError:
-            pass  # the app has said that it failed, and has raised nothing: Starlette's client takes no notice
-        finally:
-            self.transport.state = self.app_state
 
 
 _library = library()
@@ -408,6 +170,15 @@ class TestClient(
         self._blocking.fresh_loop = fresh_loop
         if getattr(type(self), _FACTORY) is not _OWN_FACTORY:  # a subclass has one, as is done with Starlette's
             self._blocking.portal_factory = self._portal_factory
+
+    @property
+    def app(self) -> ASGIApp:
+        """The app whose lifespan runs inside ``with``. Requests go to the one that the client was made with."""
+        return self._core.app
+
+    @app.setter
+    def app(self, app: ASGIApp) -> None:
+        self._core.app = app
 
     @property
     def app_state(self) -> dict[str, Any]:

@@ -31,7 +31,8 @@ LAYERS = (
     {"_blocking"},
     {"_blocking_session", "_cookies", "_core", "_portal", "_shortcut"},
     {"_client"},
-    {"_sync"},
+    {"_sync", "_starlette_errors"},
+    {"_starlette_core", "_starlette_session"},
     {"_like_httpx_ws"},
     {"_for_httpx_ws", "_for_asgi_lifespan"},
     {"__init__"},
@@ -41,7 +42,7 @@ LAYERS = (
 )
 
 #: Who may know of threads, who may wait, and who may speak of httpx: most of these in annotations only.
-THREADS = {"_hop", "_loops", "_blocking", "_portal", "_sync", "starlette"}
+THREADS = {"_hop", "_loops", "_blocking", "_portal", "_sync", "_starlette_core", "starlette"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
     *("_transport", "_like_httpx", "_blocking", "_client", "_portal", "_sync", "_like_httpx_ws", "starlette"),
@@ -50,7 +51,7 @@ HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
     *("_shortcut", "_client", "_sync", "_like_httpx", "_for_httpx", "_like_httpx_ws", "_for_httpx_ws"),
-    *("_lenient", "_portal", "starlette"),
+    *("_lenient", "_portal", "_starlette_session", "starlette"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
@@ -68,7 +69,7 @@ OUTSIDE = {
     "httpx2": {"httpx2", "_for_httpx2", "_for_httpx2_ws", "starlette"},
     "wsproto": {"_wire"},
     "pytest": {"pytest_plugin"},
-    "starlette": {"starlette"},
+    "starlette": {"_starlette_errors", "starlette"},
     "httpx_ws": {"_for_httpx_ws"},
     "asgi_lifespan": {"_for_asgi_lifespan"},
     "sniffio": {"_for_asgi_lifespan"},  # which asgi-lifespan brings
@@ -149,13 +150,13 @@ def test_a_module_uses_only_what_lies_above_it(module: str) -> None:
             "_client",
             "import concurrent.futures",
             "concurrent.futures",
-            "only _blocking, _hop, _loops, _portal, _sync, starlette may",
+            "only _blocking, _hop, _loops, _portal, _starlette_core, _sync, starlette may",
         ),
         (
             "_client",
             "import anyio\nanyio.to_thread.run_sync(f)",
             "anyio.to_thread.run_sync",
-            "_portal, _sync, starlette may",
+            "_starlette_core, _sync, starlette may",
         ),
         ("_http_state", "import anyio", "anyio", "only _blocking, _client"),
         ("_client", "import requests", "requests", "no dependency"),
