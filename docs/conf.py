@@ -52,7 +52,7 @@ napoleon_numpy_docstring = False
 
 # No inventories are fetched, so names from outside cannot be looked up; our own have to be right.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(anyio|collections|contextlib|http|httpx|httpx2|ssl|types|typing)\..*")]
+nitpick_ignore_regex = [(r"py:.*", r"(anyio|collections|concurrent|contextlib|http|httpx|httpx2|ssl|types|typing)\..*")]
 nitpick_ignore = [
     ("py:class", "BlockingPortal"),  # anyio's, imported for type checkers only
     ("py:class", "asgi_testkit._types.SingleCallable"),  # what an ASGIApp is inside
