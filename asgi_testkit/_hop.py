@@ -151,7 +151,7 @@ class Call(Generic[T]):
 
     def start(self) -> None:
         """Begin; in the loop's thread."""
-        self._task = IndependentTask(self._function, name=self.name, context=self._context)
+        self._task = IndependentTask(self._function, name=self.name, context=self._context, scoped=False)
         del self._function  # a loop's first call is kept as long as its thread, and must not keep a client with it
         # It may be over at once. The waiting thread, quick as it may be, has to find the task all the same.
         self._task.when_done(self.finished.release)

@@ -25,6 +25,7 @@ class HTTPLibrary(Protocol):
     """What this package uses of the library, by the names that it has in both."""
 
     AsyncByteStream: type[httpx.AsyncByteStream]
+    AsyncClient: type[httpx.AsyncClient]
     ByteStream: type[httpx.ByteStream]
     Client: type[httpx.Client]
     Cookies: type[httpx.Cookies]

@@ -13,19 +13,21 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from ._hop import Call, ThreadHop
+from ._tasks import IndependentTask
 
 
 class LoopThread:
     """A thread with an event loop in it.
 
     Attributes:
-        portal: anyio's way into the loop, for tests.
-        hop: Ours, for requests: it takes half the trips.
+        hop: The way into it, for requests: it takes half the trips that anyio's does.
     """
 
-    portal: BlockingPortal
     hop: ThreadHop
     _ending: anyio.Event
+    _opened: anyio.Event
+    _portal: BlockingPortal | None = None
+    _keeper: IndependentTask[None] | None = None
     _unwanted = False  # whether it is to end as soon as it has started
 
     def __init__(
@@ -58,6 +60,29 @@ class LoopThread:
                 self.stop()
             raise
 
+    @property
+    def portal(self) -> BlockingPortal:
+        """Anyio's way into the loop, for tests; most need none, so it is opened when it is first asked for."""
+        if self._portal is None:
+            self.hop.call(self._open_portal, name="portal")
+        assert self._portal is not None
+        return self._portal
+
+    async def _open_portal(self) -> None:
+        if self._keeper is None:  # another thread may have asked as well
+            self._opened = anyio.Event()
+            self._keeper = IndependentTask(self._keep_portal, name="portal")
+        await self._opened.wait()
+
+    async def _keep_portal(self) -> None:
+        try:
+            async with BlockingPortal() as self._portal:
+                self._opened.set()
+                await self._ending.wait()
+                await self._portal.stop(cancel_remaining=True)
+        finally:
+            self._ending.set()  # what a call into the portal raises may end the loop, as it ends anyio's
+
     def stop(self) -> None:
         """Cancel what a test has left running in the portal, and end the loop and its thread."""
         self.hop.close()
@@ -89,16 +114,16 @@ class LoopThread:
             # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
 
     async def _serve(self, first: Call[object] | None) -> None:
-        async with BlockingPortal() as self.portal:
-            self.hop = ThreadHop()
-            self._ending = anyio.Event()
-            self._started.set_result(None)
-            if self._unwanted:
-                self._ending.set()
-            elif first is not None:
-                first.start()
-            await self._ending.wait()
-            await self.portal.stop(cancel_remaining=True)
+        self.hop = ThreadHop()
+        self._ending = anyio.Event()
+        self._started.set_result(None)
+        if self._unwanted:
+            self._ending.set()
+        elif first is not None:
+            first.start()
+        await self._ending.wait()
+        if self._keeper is not None:
+            await self._keeper.wait(None)
 
 
 class SharedLoops:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
+from types import FunctionType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import httpx
@@ -28,7 +29,7 @@ _AS_GIVEN = _BODIES | {"params"}
 
 _WAYS_OF_SENDING = frozenset({"auth", "follow_redirects"})
 
-#: How many heads a client remembers. One that asks for more than that begins anew.
+#: How many heads a client remembers, and all of them URLs. Who asks for more than that begins anew.
 _REMEMBERED = 1024
 
 
@@ -37,6 +38,10 @@ class Head(NamedTuple):
 
     url: httpx.URL
     headers: httpx.Headers
+
+
+#: URLs as each library merges them: a suite makes many clients, and most ask for much the same.
+_merged: dict[tuple[HTTPLibrary, str, str], httpx.URL] = {}
 
 
 class Heads:
@@ -89,31 +94,41 @@ class Shortcut(Generic[Request]):
         timeout = options.get("timeout", http.USE_CLIENT_DEFAULT)
         timeout = client.timeout if timeout is http.USE_CLIENT_DEFAULT else http.Timeout(timeout)
         extensions = {"timeout": timeout.as_dict()}
-        head = self._heads.find(client, method if alone else "GET", url)
-        if alone:
-            if head is None:
-                request = as_the_library_s.build_request(method, url, **options)
-                self._heads.add(method, url, request)
-            else:
-                request = http.Request(
-                    method, head.url, headers=head.headers, stream=http.ByteStream(b""), extensions=extensions
-                )
-                request.read()  # so that it has its content
-            return cast("Request", request)
+        kind = method if alone else "GET"
+        head = self._heads.find(client, kind, url)
         if head is None:
-            merged = as_the_library_s.build_request("GET", url).url
-            head = self._heads.add("GET", url, http.Request("GET", merged, headers=client.headers))  # without cookies
+            head = self._heads.add(kind, url, http.Request(kind, self._merge(url), headers=client.headers))
+        if alone:
+            request = http.Request(
+                method, head.url, headers=head.headers, stream=http.ByteStream(b""), extensions=extensions
+            )
+            request.read()  # so that it has its content
+            return cast("Request", request)
         if headers is not None:
             head = Head(head.url, http.Headers(head.headers))
             head.headers.update(headers)
         options = {"headers": head.headers, "cookies": cookies or None, "extensions": extensions, **given}
         return cast("Request", http.Request(method, head.url, **options))
 
-    def _only_passes_on(self, request: httpx.Request, verb: str, stream_class: Any, options: dict[str, Any]) -> bool:
+    def _merge(self, url: str) -> httpx.URL:
+        """Return a URL as the library merges it with that of the client."""
+        client: Any = self
+        as_the_library_s: Any = super()
+        known = (library_of(self), str(client.base_url), url)
+        if known not in _merged:
+            if len(_merged) >= _REMEMBERED:
+                _merged.clear()
+            _merged[known] = as_the_library_s.build_request("GET", url).url
+        return _merged[known]
+
+    def _only_passes_on(
+        self, request: httpx.Request, client_class: Any, verb: str, stream_class: Any, options: dict[str, Any]
+    ) -> bool:
         """Whether the library's client would only pass the request on to our transport.
 
         Args:
             request: The request.
+            client_class: The library's client.
             verb: The method of the transport.
             stream_class: What the body has to be.
             options: How it is to be sent.
@@ -133,6 +148,7 @@ class Shortcut(Generic[Request]):
             or client.max_redirects < 0
             or self._mounted
             or verb in vars(self._sender)  # a test has put something in its place, which is to see each request once
+            or not _is_own(client_class)
             or not _WAYS_OF_SENDING.issuperset(options)
             or _logger(http).isEnabledFor(logging.INFO)
         )
@@ -158,7 +174,7 @@ class AwaitedShortcut(Shortcut[Request], Generic[Request, Response]):
         as_the_library_s: Any = super()
         http = library_of(self)
         sent = cast("httpx.Request", request)
-        if self._only_passes_on(sent, "handle_async_request", http.AsyncByteStream, options):
+        if self._only_passes_on(sent, http.AsyncClient, "handle_async_request", http.AsyncByteStream, options):
             try:
                 response = await self._sender.handle_async_request(request)
                 if self._is_the_answer(response, sent):
@@ -187,7 +203,7 @@ class BlockingShortcut(Shortcut[Request], Generic[Request, Response]):
         as_the_library_s: Any = super()
         http = library_of(self)
         sent = cast("httpx.Request", request)
-        if self._only_passes_on(sent, "handle_request", http.SyncByteStream, options):
+        if self._only_passes_on(sent, http.Client, "handle_request", http.SyncByteStream, options):
             try:
                 response = self._sender.handle_request(request)
                 if self._is_the_answer(response, sent):
@@ -206,6 +222,12 @@ def _read_blocking(response: httpx.Response) -> None:
     except BaseException:
         response.close()
         raise
+
+
+def _is_own(client_class: Any) -> bool:
+    """Whether the library's `send` is its own: tracing libraries put theirs in its place."""
+    send = client_class.send
+    return type(send) is FunctionType and send.__globals__ is client_class.__init__.__globals__
 
 
 @lru_cache

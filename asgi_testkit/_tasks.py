@@ -164,8 +164,18 @@ class IndependentTask(Generic[T]):
         *,
         name: str,
         context: contextvars.Context | None = None,
+        scoped: bool = True,
     ) -> None:
+        """Start it.
+
+        Args:
+            function: What to call.
+            name: The task's.
+            context: What it runs in, in place of a copy of the caller's.
+            scoped: Whether it can be cancelled for good on asyncio, too. That costs a scope around the call.
+        """
         self._function = function
+        self._scoped = scoped
         self._on_done: Callable[[], object] | None = None
         self._finished = Wakeup()
         context = contextvars.copy_context() if context is None else context
@@ -194,15 +204,22 @@ class IndependentTask(Generic[T]):
 
     async def _run_on_asyncio(self, cancelled_error: type[BaseException]) -> None:
         try:
-            with _asyncio_scope()() as self._scope:
-                if self._cancelled:  # pragma: <3.12 - before it started
-                    self._scope.cancel()
+            if self._scoped:
+                await self._call_in_scope()
+            else:
                 self.result = await self._function()
                 self.returned = True
         except BaseException as error:
             if not (self._abandoned or (self._cancelled and isinstance(error, cancelled_error))):
                 self.exception = error
         self._end()
+
+    async def _call_in_scope(self) -> None:
+        with _asyncio_scope()() as self._scope:
+            if self._cancelled:  # pragma: <3.12 - before it started
+                self._scope.cancel()
+            self.result = await self._function()
+            self.returned = True
 
     async def _run_on_trio(self) -> None:
         import trio
@@ -242,7 +259,7 @@ class IndependentTask(Generic[T]):
         """
         if not self.done:
             self._cancelled = True
-            if self._native is not None and not for_good:
+            if self._native is not None and not (for_good and self._scoped):
                 self._native.cancel()
             elif self._scope is not None:  # pragma: no branch - else it has yet to start, and looks
                 self._scope.cancel()

@@ -73,6 +73,16 @@ def test_the_portal_and_the_hop_lead_into_the_same_loop(backend: Backend) -> Non
         assert loop.portal.call(here) is loop.hop.call(here, name="here")
 
 
+def test_threads_that_ask_at_once_have_one_portal(backend: Backend) -> None:
+    loop = LoopThread(backend.name, backend.options)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            portals = list(pool.map(lambda _: loop.portal, range(4)))
+        assert set(portals) == {loop.portal}
+    finally:
+        loop.stop()
+
+
 def test_stopping_cancels_what_a_test_has_left_in_the_portal(backend: Backend) -> None:
     story: list[str] = []
     started = threading.Event()

@@ -7,6 +7,7 @@ ones included, and everything that can be seen of their requests, responses, err
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import gzip
 import inspect
@@ -34,7 +35,7 @@ from asgi_testkit._core import with_user_agent
 from asgi_testkit._http import derived, library_of
 
 from .backends import BACKENDS, Backend
-from .faces import Face
+from .faces import AwaitedFace, BlockingFace, Face
 from .messages import body, start
 
 BASE = "http://example.org"
@@ -567,6 +568,26 @@ def test_who_listens_to_the_library_s_logger_hears_of_each_request(
         with caplog.at_level(logging.INFO, httpx.__name__):
             client.get("/there")
         assert caplog.messages == ['HTTP Request: GET http://testserver/there "HTTP/1.1 200 OK"']
+
+
+@pytest.mark.parametrize("faced", [AwaitedFace, BlockingFace])
+def test_what_is_put_in_place_of_the_library_s_send_sees_each_request(
+    faced: type[Face], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    kind: Any = httpx.AsyncClient if faced is AwaitedFace else httpx.Client
+    original = kind.send
+
+    @functools.wraps(original)
+    def send(self: Any, request: httpx.Request, **options: Any) -> Any:
+        seen.append(request.url.path)
+        return original(self, request, **options)
+
+    with faced(BACKENDS[0]).bare(Counting()) as client:
+        client.get("/before")
+        monkeypatch.setattr(kind, "send", send)
+        client.get("/there")
+    assert seen == ["/there"]
 
 
 @pytest.mark.anyio
