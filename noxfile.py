@@ -153,3 +153,17 @@ def benchmarks(session: nox.Session) -> None:
     """Measure, side by side with the other clients. On demand: `nox -s benchmarks`."""
     session.install(".", *group("benchmarks"))
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def downstream(session: nox.Session) -> None:
+    """Run other projects' suites, natively and with --asgi-testkit, and compare. On demand: `nox -s downstream`."""
+    session.install(*group("downstream"))
+    session.run("python", "-m", "tests.downstream", *session.posargs)
+
+
+@nox.session
+def downstream_slice(session: nox.Session) -> None:
+    """A fast part of `downstream`, of Starlette's and FastAPI's suites."""
+    session.install(*group("downstream"))
+    session.run("python", "-m", "tests.downstream", "--slice", "--only", "compare", *session.posargs)

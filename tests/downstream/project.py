@@ -1,0 +1,51 @@
+"""A released project whose own tests are to pass on our clients, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Project:
+    """One release, and how its tests are run.
+
+    Attributes:
+        name: As on the package index.
+        version: The release, whose sdist holds the tests.
+        requires: What the tests need besides the project itself; requirements, as pip takes them.
+        extras: Of the project itself, in brackets.
+        groups: Dependency groups of its ``pyproject.toml`` that the tests need, too.
+        tests: What pytest is to collect: paths below the sdist's root, or node ids.
+        sliced: The fast part of `tests`, for ``--slice``. Empty: the project is not in the slice.
+        arguments: More of pytest's own, natively and with ours alike.
+        parallel: Whether its tests can be spread over processes, where no time is taken.
+        supplies: What the sdist leaves out: paths below its root, and what is to stand there.
+        renames: What is imported in another's place by its tests, for a twin that is released without tests.
+        called: Its key in the table, if not name and version.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    extras: str = ""
+    groups: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ("tests",)
+    sliced: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    parallel: bool = False
+    supplies: Mapping[str, str] = field(default_factory=dict)
+    renames: tuple[str, str] | None = None
+    called: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.called or f"{self.name}-{self.version}"
+
+    @property
+    def release(self) -> str:
+        return f"{self.name}=={self.version}"
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return f"{self.name}{self.extras}=={self.version}", *self.requires
