@@ -40,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         comparison = compare(ready, options, folder / project.key)
         comparisons.append(comparison)
-        show(f"\n{report.details(comparison)}\n\n{report.table([comparison])}")
+        if options.only != "time":
+            show(f"\n{report.details(comparison)}")
+        if comparison.timed:
+            show(f"\n{report.methods(comparison)}")
+        show(f"\n{report.table([comparison])}")
     show(f"\n{report.table(comparisons)}\n\n{time.perf_counter() - began:.0f} seconds")
     if options.json is not None:
         options.json.write_text(report.as_json(comparisons), encoding="utf-8")
@@ -50,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def compare(ready: workshop.Workshop, options: argparse.Namespace, logs: Path) -> Comparison:
     """Run a project's tests on each side as often as there are rounds; every other round begins with ours."""
     timed = options.only != "compare"
-    tests = ready.project.sliced if options.slice else ready.project.tests
+    tests = (ready.project.sliced if options.slice else ready.project.tests).split()
     words = [] if options.k is None else ["-k", options.k]
     if ready.project.parallel and not timed and options.workers > 1:
         words += ["-n", str(options.workers)]

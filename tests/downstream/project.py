@@ -13,10 +13,10 @@ class Project:
     Attributes:
         name: As on the package index.
         version: The release, whose sdist holds the tests.
-        requires: What the tests need besides the project itself; requirements, as pip takes them.
+        requires: What the tests need besides the project itself: requirements, with spaces between them, not in them.
         extras: Of the project itself, in brackets.
         groups: Dependency groups of its ``pyproject.toml`` that the tests need, too.
-        tests: What pytest is to collect: paths below the sdist's root, or node ids.
+        tests: What pytest is to collect: paths below the sdist's root.
         sliced: The fast part of `tests`, for ``--slice``. Empty: the project is not in the slice.
         arguments: More of pytest's own, natively and with ours alike.
         parallel: Whether its tests can be spread over processes, where no time is taken.
@@ -27,11 +27,11 @@ class Project:
 
     name: str
     version: str
-    requires: tuple[str, ...]
+    requires: str
     extras: str = ""
     groups: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ("tests",)
-    sliced: tuple[str, ...] = ()
+    tests: str = "tests"
+    sliced: str = ""
     arguments: tuple[str, ...] = ()
     parallel: bool = False
     supplies: Mapping[str, str] = field(default_factory=dict)
@@ -48,4 +48,4 @@ class Project:
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        return f"{self.name}{self.extras}=={self.version}", *self.requires
+        return f"{self.name}{self.extras}=={self.version}", *self.requires.split()

@@ -51,6 +51,16 @@ def details(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
+def methods(comparison: Comparison) -> str:
+    """Tell in which methods of its clients the tests have spent their time, in the first run of either side."""
+    native, ours = comparison.natively[0].methods, comparison.ours[0].methods
+    rows: list[tuple[str, ...]] = [("calls by the tests", "natively", "s", "with ours", "s")]
+    for name in sorted(native, key=lambda name: -native[name][1]):
+        sides = [side.get(name, (0, 0.0)) for side in (native, ours)]
+        rows.append((name, *(cell for count, seconds in sides for cell in (str(count), f"{seconds:.3f}"))))
+    return "\n".join(aligned(rows)) if native else ""
+
+
 def as_json(comparisons: Iterable[Comparison]) -> str:
     return json.dumps({"python": platform.python_version(), "projects": list(map(as_dict, comparisons))}, indent=2)
 

@@ -48,11 +48,13 @@ class Run:
 
     Attributes:
         tests: By node id.
+        methods: How often each method of a client was called by a test, and for how many seconds in all.
         seconds: From the start of the process to its end.
         said: The end of what pytest said, for a run that came to nothing.
     """
 
     tests: dict[str, Outcome]
+    methods: dict[str, tuple[int, float]]
     seconds: float
     said: str
 
@@ -89,6 +91,7 @@ def run(workshop: Workshop, tests: Sequence[str], options: Sequence[str], log: P
     with log.open(encoding="utf-8") as output:
         said = "".join(deque(output, 15))
     if not outcomes.exists():
-        return Run({}, seconds, said)
+        return Run({}, {}, seconds, said)
     written = json.loads(outcomes.read_text(encoding="utf-8"))
-    return Run({node: Outcome(**test) for node, test in written["tests"].items()}, seconds, said)
+    became = {node: Outcome(**test) for node, test in written["tests"].items()}
+    return Run(became, written["methods"], seconds, said)

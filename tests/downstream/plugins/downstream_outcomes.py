@@ -32,8 +32,8 @@ class Outcomes:
         if report.failed:
             self.uncollected[report.nodeid] = _reason(report)
 
-    def write(self, path: Path, calls: dict[str, int]) -> None:
-        written = {"tests": self.tests, "uncollected": self.uncollected, "calls": calls}
+    def write(self, path: Path, methods: dict[str, tuple[int, float]]) -> None:
+        written = {"tests": self.tests, "uncollected": self.uncollected, "methods": methods}
         path.write_text(json.dumps(written), encoding="utf-8")
 
 
@@ -59,5 +59,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     if OUTCOMES in config.stash:
-        calls: dict[str, int] = getattr(config, "downstream_calls", {})
-        config.stash[OUTCOMES].write(Path(os.environ["DOWNSTREAM_OUTCOMES"]), calls)
+        timer = getattr(config, "downstream_timer", None)
+        methods = {} if timer is None else {name: (count, timer.spent[name]) for name, count in timer.calls.items()}
+        config.stash[OUTCOMES].write(Path(os.environ["DOWNSTREAM_OUTCOMES"]), methods)

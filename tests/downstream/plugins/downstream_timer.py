@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import wraps
 from threading import get_ident
@@ -31,11 +31,13 @@ class Timer:
     Attributes:
         seconds: The time so far.
         calls: How often each method was the outermost one.
+        spent: The seconds of each.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.calls: Counter[str] = Counter()
+        self.spent: defaultdict[str, float] = defaultdict(float)
         self._thread = get_ident()
         self._running = False
         self._measured: set[type] = set()
@@ -60,7 +62,9 @@ class Timer:
             try:
                 result = method(*args, **options)
             finally:
-                self.seconds += perf_counter() - began
+                seconds = perf_counter() - began
+                self.seconds += seconds
+                self.spent[name] += seconds
                 self._running = False
             if name in {"websocket_connect", "__enter__"} and hasattr(result, "receive_json"):
                 self.measure(type(result), SESSION + PAYLOADS)
@@ -75,7 +79,7 @@ TIMER = pytest.StashKey[Timer]()
 @pytest.hookimpl(trylast=True)  # after what replaces classes
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TIMER] = timer = Timer()
-    config.downstream_calls = timer.calls  # type: ignore[attr-defined]  # for the plugin beside this one
+    config.downstream_timer = timer  # type: ignore[attr-defined]  # for the plugin beside this one
     with warnings.catch_warnings(), contextlib.suppress(ImportError, RuntimeError):  # a project may do without
         warnings.simplefilter("ignore")  # Starlette's about httpx, which the project has made up its mind about
         timer.measure(importlib.import_module("starlette.testclient").TestClient, CLIENT + VERBS)
