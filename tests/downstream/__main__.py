@@ -52,22 +52,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compare(ready: workshop.Workshop, options: argparse.Namespace, logs: Path) -> Comparison:
-    """Run a project's tests on each side as often as there are rounds; every other round begins with ours."""
+    """Run a project's tests on each side as often as there are rounds; every other round begins with ours.
+
+    With ``--only compare``, once is enough. Natively they run again if they differ: a flaky test says nothing of ours.
+    """
     timed = options.only != "compare"
     tests = (ready.project.sliced if options.slice else ready.project.tests).split()
     words = [] if options.k is None else ["-k", options.k]
     if ready.project.parallel and not timed and options.workers > 1:
         words += ["-n", str(options.workers)]
-    runs: dict[bool, list[Run]] = {False: [], True: []}
-    for number in range(options.rounds):
-        for ours in (False, True) if number % 2 == 0 else (True, False):
-            if ours and not timed and number:
-                continue  # natively twice, to see what is flaky; ours once is enough to see what fails
-            name = f"{'ours' if ours else 'natively'}-{number + 1}"
-            done = run(ready, tests, words, logs / f"{name}.log", ours=ours)
-            show(f"{ready.project.key} {name}: {len(done.passed)} passed, {done.seconds:.1f} s")
-            runs[ours].append(done)
-    return Comparison(ready.project, runs[False], runs[True], timed)
+    runs: dict[str, list[Run]] = {"natively": [], "ours": []}
+
+    def turn(side: str) -> None:
+        name = f"{side}-{len(runs[side]) + 1}"
+        done = run(ready, tests, words, logs / f"{name}.log", ours=side == "ours")
+        show(f"{ready.project.key} {name}: {len(done.passed)} passed, {done.seconds:.1f} s")
+        runs[side].append(done)
+
+    for number in range(options.rounds if timed else 1):
+        for side in ("natively", "ours") if number % 2 == 0 else ("ours", "natively"):
+            turn(side)
+    if not timed and Comparison(ready.project, runs["natively"], runs["ours"], timed).unknown:
+        turn("natively")
+    return Comparison(ready.project, runs["natively"], runs["ours"], timed)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--slice", action="store_true", help="a fast part of the projects that have one")
     result.add_argument("--rounds", type=positive, default=2, metavar="N", help="runs on each side, in turns (2)")
     result.add_argument(
-        "--only", choices=["compare", "time"], help="compare: no times, several workers, ours once; time: no details"
+        "--only", choices=["compare", "time"], help="compare: no times, one round, several workers; time: no details"
     )
     result.add_argument("--workers", type=positive, default=2, metavar="N", help="with --only compare (2)")
     result.add_argument("-k", metavar="EXPRESSION", help="as pytest's")
