@@ -9,7 +9,18 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2026.2"
-nox.options.sessions = ["lint", "typing", "tests", "httpx2", "coverage", "lowest", "docs", "wheel", "examples"]
+nox.options.sessions = [
+    "lint",
+    "typing",
+    "tests",
+    "httpx2",
+    "coverage",
+    "lowest",
+    "docs",
+    "wheel",
+    "examples",
+    "downstream_slice",
+]
 nox.options.default_venv_backend = "virtualenv"
 # A Python that the machine lacks, or has as a pyenv shim that does not run, is skipped, and the
 # summary says so; on CI, too.
