@@ -40,6 +40,7 @@ class HTTPLibrary(Protocol):
     Response: type[httpx.Response]
     SyncByteStream: type[httpx.SyncByteStream]
     Timeout: type[httpx.Timeout]
+    URL: type[httpx.URL]
     USE_CLIENT_DEFAULT: Any
     WriteTimeout: type[httpx.WriteTimeout]
 

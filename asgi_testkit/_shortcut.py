@@ -74,6 +74,9 @@ class Shortcut(Generic[Request]):
         self._mounted = bool(options.get("mounts") or options.get("proxy"))
         self._default_encoding_of_responses = options.get("default_encoding", "utf-8")
         self._heads = Heads()
+        base_url = options.get("base_url")
+        if type(base_url) is str:
+            options["base_url"] = _parse(library_of(self), base_url)
         as_the_library_s: Any = super()
         as_the_library_s.__init__(transport=transport, **options)
 
@@ -222,6 +225,12 @@ def _read_blocking(response: httpx.Response) -> None:
     except BaseException:
         response.close()
         raise
+
+
+@lru_cache
+def _parse(http: HTTPLibrary, url: str) -> httpx.URL:
+    """Return a URL: nearly every client of a suite has the same base."""
+    return http.URL(url)
 
 
 def _is_own(client_class: Any) -> bool:
