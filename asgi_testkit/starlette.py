@@ -166,7 +166,7 @@ class TestClient(
             timeout=timeout,
             **options,
         )
-        self.async_backend = {"backend": backend, "backend_options": dict(backend_options or {})}
+        self.async_backend: dict[str, Any] = {"backend": backend, "backend_options": dict(backend_options or {})}
         self._blocking.fresh_loop = fresh_loop
         if getattr(type(self), _FACTORY) is not _OWN_FACTORY:  # a subclass has one, as is done with Starlette's
             self._blocking.portal_factory = self._portal_factory
