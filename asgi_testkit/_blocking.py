@@ -79,7 +79,7 @@ class BlockingTransport:
 
     def _send_by(self, hop: ThreadHop, request: httpx.Request) -> httpx.Response:
         sent = _as_async(request)
-        name = f"{request.method} {request.url}"
+        name = f"{request.method} {request.url.raw_path.decode()}"
         if not reads_whole.get():
             response = hop.call(lambda: self._transport.handle_async_request(sent), name=name)
             if isinstance(response.stream, ResponseStream):

@@ -320,7 +320,7 @@ def test_closing_a_bare_client_that_has_nothing_to_see_to_takes_no_trip(trips: l
     client = TestClient(hello)
     client.get("/")
     client.close()
-    assert trips == ["GET http://testserver/"]
+    assert trips == ["GET /"]
 
 
 def test_a_client_that_is_collected_while_its_app_runs_warns_and_names_what_runs() -> None:
