@@ -13,7 +13,6 @@ nox.options.sessions = [
     "lint",
     "typing",
     "tests",
-    "httpx2",
     "coverage",
     "lowest",
     "docs",
@@ -81,23 +80,13 @@ def tests(session: nox.Session) -> None:
     measured.append(version)
 
 
-@nox.session
-def httpx2(session: nox.Session) -> None:
-    """Run the suite on httpx2, and measure what only that reaches."""
-    session.install("-e", ".", *group("tests"))
-    env = {"SUITE_HTTP": "httpx2", "COVERAGE_FILE": ".coverage.httpx2"}
-    session.run("coverage", "erase", env=env)
-    session.run("coverage", "run", "-m", *PYTEST, *session.posargs, env=env)
-
-
-@nox.session(requires=["tests", "httpx2"])
+@nox.session(requires=["tests"])
 def coverage(session: nox.Session) -> None:
     """Join what `tests` measured on each Python; every line and branch has to have run on one of them."""
     if not measured:
         session.error(f"none of Python {', '.join(PYTHONS)} was found")
     session.install(*group("coverage"))
-    runs = [*measured, "httpx2"]
-    data = [str(path) for run in runs for path in Path().glob(f".coverage.{run}.*")]  # one of each worker
+    data = [str(path) for version in measured for path in Path().glob(f".coverage.{version}.*")]  # one of each worker
     session.run("coverage", "combine", "--quiet", *data)
     session.run("coverage", "report", env={"COVERAGE_OUT_OF_REACH": out_of_reach(measured)})
 
@@ -128,7 +117,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Run the suite against the built wheel, out of the unpacked sdist, where no checkout can be imported instead."""
+    """Run the suite against the built wheel, and on httpx2, out of the unpacked sdist, where no checkout is found."""
     tmp = Path(session.create_tmp())
     shutil.rmtree(tmp)
     session.install("build", *group("tests"))
@@ -147,7 +136,7 @@ def wheel(session: nox.Session) -> None:
     shutil.rmtree(tree / "asgi_testkit")
     session.install(str(built_wheel))
     with session.chdir(tree):
-        session.run("python", "-m", *PYTEST, *session.posargs)
+        session.run("python", "-m", *PYTEST, *session.posargs, env={"SUITE_HTTP": "httpx2"})
 
 
 @nox.session

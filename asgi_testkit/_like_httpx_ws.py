@@ -190,8 +190,7 @@ def _handshake(request: httpx.Request, timeout: float | None) -> httpx.Request |
 
 async def _without_extensions(app: SingleCallable, scope: Scope, receive: Receive, send: Send) -> None:
     """Call the app. One that looks whether it may deny a handshake finds, as with theirs, that it may not."""
-    if scope["type"] == "websocket":
-        del scope["extensions"]
+    del scope["extensions"]
     await app(scope, receive, send)
 
 

@@ -7,7 +7,7 @@ the test's own. Tests see a `Client`, a `Stream` and a `Socket`, and need not kn
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -272,10 +272,6 @@ class AwaitedStream(Stream):
     def read(self) -> bytes:
         return self._portal.call(self.response.aread)
 
-    async def finish(self) -> None:
-        if isinstance(self._chunks, AsyncGenerator):  # of the library's; ours is the stream itself
-            await self._chunks.aclose()
-
 
 def outcome_of(portal: BlockingPortal, function: Callable[[], Awaitable[T]]) -> T:
     """Call an async function in a portal. What would end its loop, were it raised in a task there, is raised here."""
@@ -315,11 +311,7 @@ class AwaitedClient(Client):
     @contextmanager
     def stream(self, method: str = "GET", url: str = "/", **options: Any) -> Iterator[Stream]:
         with self._portal.wrap_async_context_manager(self.client.stream(method, url, **options)) as response:
-            stream = AwaitedStream(response, self._portal)
-            try:
-                yield stream
-            finally:
-                self._portal.call(stream.finish)
+            yield AwaitedStream(response, self._portal)
 
     def wait(self, response: httpx.Response, timeout: float = 5.0) -> None:
         self._portal.call(response.extensions["asgi"].wait, timeout)

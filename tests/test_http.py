@@ -103,6 +103,16 @@ async def test_errors_are_those_of_the_library_that_asked(library: Any) -> None:
 
 @LIBRARIES
 @pytest.mark.anyio
+async def test_a_response_that_is_not_read_does_not_say_how_long_it_took(library: Any) -> None:
+    async with library.AsyncClient(transport=asgi_testkit.ASGITransport(mirror)) as client:
+        async with client.stream("GET", "http://testserver/") as response:
+            with pytest.raises(RuntimeError, match="may only be accessed after the response has been read or closed"):
+                _ = response.elapsed
+        assert response.elapsed.total_seconds() > 0
+
+
+@LIBRARIES
+@pytest.mark.anyio
 async def test_a_response_can_be_pickled(library: Any) -> None:
     async with library.AsyncClient(transport=asgi_testkit.ASGITransport(mirror)) as client:
         response = await client.get("http://testserver/")

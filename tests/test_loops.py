@@ -75,7 +75,14 @@ def test_the_portal_and_the_hop_lead_into_the_same_loop(backend: Backend) -> Non
 
 def test_threads_that_ask_at_once_have_one_portal(backend: Backend) -> None:
     loop = LoopThread(backend.name, backend.options)
+
+    async def ask_twice() -> None:
+        async with anyio.create_task_group() as both:
+            both.start_soon(loop._open_portal)
+            both.start_soon(loop._open_portal)
+
     try:
+        loop.hop.call(ask_twice, name="twice")
         with ThreadPoolExecutor(4) as pool:
             portals = list(pool.map(lambda _: loop.portal, range(4)))
         assert set(portals) == {loop.portal}

@@ -329,6 +329,16 @@ def lifespan(*messages: str, error: Exception | None = None) -> Any:
     return app
 
 
+def test_another_app_can_be_put_in_for_the_lifespan(client_of: Opener) -> None:
+    client = client_of(hello)
+    client.app = lifespan("startup.failed")
+    with pytest.raises(LifespanError, match="said so"), client:
+        pass  # pragma: no cover
+    client.app = lifespan("startup.complete", "shutdown.complete")
+    with client:
+        assert client.get("/").text == "hello"
+
+
 def test_a_startup_that_fails_is_noticed(client_of: Opener) -> None:
     with pytest.raises(LifespanError, match="said so"), client_of(lifespan("startup.failed")):
         pass  # pragma: no cover
