@@ -44,25 +44,26 @@ class Head(NamedTuple):
 _merged: dict[tuple[HTTPLibrary, str, str], httpx.URL] = {}
 
 
-class Heads:
-    """The heads of a client's requests, for as long as its headers and its base URL stay what they are."""
+class Heads(NamedTuple):
+    """The heads of a client's requests, for as long as its headers and its base URL stay what they are.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Head] = {}
-        self._base_url: object = None
-        self._headers: object = None
+    A client that has changed gets others: so what one thread makes while another changes the client is not found again.
+    """
 
-    def find(self, client: Any, method: str, url: str) -> Head | None:
-        """Return the head of such a request, if there was one like it."""
+    base_url: object
+    headers: list[tuple[bytes, bytes]]
+    known: dict[tuple[str, str], Head]
+
+    def of(self, client: Any) -> Heads:
+        """Return these, or new ones if the client has changed, or they have become too many."""
         base_url, headers = client.base_url, client.headers.raw  # anyone may change the headers in place
-        if base_url is not self._base_url or headers != self._headers or len(self._known) >= _REMEMBERED:
-            self._known.clear()
-            self._base_url, self._headers = base_url, headers
-        return self._known.get((method, url))
+        if base_url is self.base_url and headers == self.headers and len(self.known) < _REMEMBERED:
+            return self
+        return Heads(base_url, headers, {})
 
     def add(self, method: str, url: str, request: httpx.Request) -> Head:
         """Remember how `request`, which has the headers of the client and no body, begins."""
-        head = self._known[method, url] = Head(request.url, library_of(request).Headers(request.headers))
+        head = self.known[method, url] = Head(request.url, library_of(request).Headers(request.headers))
         return head
 
 
@@ -73,7 +74,7 @@ class Shortcut(Generic[Request]):
         self._sender = transport
         self._mounted = bool(options.get("mounts") or options.get("proxy"))
         self._default_encoding_of_responses = options.get("default_encoding", "utf-8")
-        self._heads = Heads()
+        self._heads = Heads(None, [], {})
         base_url = options.get("base_url")
         if type(base_url) is str:
             options["base_url"] = _parse(library_of(self), base_url)
@@ -98,9 +99,10 @@ class Shortcut(Generic[Request]):
         timeout = client.timeout if timeout is http.USE_CLIENT_DEFAULT else http.Timeout(timeout)
         extensions = {"timeout": timeout.as_dict()}
         kind = method if alone else "GET"
-        head = self._heads.find(client, kind, url)
+        heads = self._heads = self._heads.of(client)
+        head = heads.known.get((kind, url))
         if head is None:
-            head = self._heads.add(kind, url, http.Request(kind, self._merge(url), headers=client.headers))
+            head = heads.add(kind, url, http.Request(kind, self._merge(url), headers=heads.headers))
         if alone:
             request = http.Request(
                 method, head.url, headers=head.headers, stream=http.ByteStream(b""), extensions=extensions
@@ -118,11 +120,12 @@ class Shortcut(Generic[Request]):
         client: Any = self
         as_the_library_s: Any = super()
         known = (library_of(self), str(client.base_url), url)
-        if known not in _merged:
+        merged = _merged.get(known)
+        if merged is None:
             if len(_merged) >= _REMEMBERED:
-                _merged.clear()
-            _merged[known] = as_the_library_s.build_request("GET", url).url
-        return _merged[known]
+                _merged.clear()  # under another thread, perhaps
+            merged = _merged[known] = as_the_library_s.build_request("GET", url).url
+        return merged
 
     def _only_passes_on(
         self, request: httpx.Request, client_class: Any, verb: str, stream_class: Any, options: dict[str, Any]

@@ -665,7 +665,23 @@ def test_a_client_does_not_remember_without_end() -> None:
     client = AsyncClient(everything)
     for number in range(3000):
         client.build_request("GET", f"/{number}")
-    assert len(client._heads._known) <= 1024
+    assert len(client._heads.known) <= 1024
+
+
+def test_what_another_thread_makes_while_the_client_changes_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    TestClient(everything).build_request("GET", "/")  # so that the next request made for it is the one to remember
+    client = TestClient(everything)
+    make = httpx.Request.__init__
+
+    def make_and_be_overtaken(*args: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        make(*args, **options)
+        client.headers["x"] = "new"
+        client.build_request("GET", "/other")
+
+    monkeypatch.setattr(httpx.Request, "__init__", make_and_be_overtaken)
+    assert "x" not in client.build_request("GET", "/").headers
+    assert client.build_request("GET", "/").headers["x"] == "new"
 
 
 def test_a_request_is_held_by_nobody_after_its_response(face: Face) -> None:
