@@ -115,10 +115,11 @@ class PortalTransport(BlockingTransport):
         return None
 
     def close(self) -> None:
-        """See the requests of a client that shares its loop to their end."""
-        while self._open:
-            self._open.pop().abort()
-        super().close()
+        """See the requests of a client that shares its loop to their end, each of them, whatever the others raise."""
+        with ExitStack() as stack:
+            stack.callback(super().close)
+            while self._open:
+                stack.callback(self._open.pop().abort)
 
 
 class PortalStream:

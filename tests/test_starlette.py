@@ -756,6 +756,27 @@ def test_closing_the_client_ends_what_came_through_a_portal(client_of: Opener) -
     assert cancelled.is_set()
 
 
+def test_closing_the_client_ends_all_that_came_through_portals_though_one_fails(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(scope["path"])
+            raise RuntimeError("not tidy")
+
+    cancelled: list[str] = []
+    client_of(hello).get("/")  # so that the shared loop's thread is there
+    threads = threading.active_count()
+    client = client_of(app, fresh_loop=True)
+    for path in ("/a", "/b"):
+        client.send(client.build_request("GET", path), stream=True)
+    with pytest.raises(RuntimeError, match="not tidy"):
+        client.close()
+    assert sorted(cancelled) == ["/a", "/b"]
+    assert threading.active_count() == threads
+
+
 # Names
 
 
