@@ -150,8 +150,7 @@ class AwaitedClient(
                 with this request alone; auth and follow_redirects, in place of the client's.
         """
         sending = sending_options(options)
-        as_the_library_s: Any = self
-        return cast("Response", await as_the_library_s.send(self.build_request(method, url, **options), **sending))
+        return await self.send(self.build_request(method, url, **options), **sending)
 
     def websocket_connect(
         self,
@@ -174,9 +173,7 @@ class AwaitedClient(
 
         async def connect() -> httpx.Response:
             request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
-            as_the_library_s: Any = self
-            response: httpx.Response = await as_the_library_s.send(request, stream=True, **sending)
-            return response
+            return cast("httpx.Response", await self.send(request, stream=True, **sending))
 
         return cast("Session", self._session_class(connect))
 
