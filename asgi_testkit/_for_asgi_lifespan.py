@@ -56,7 +56,7 @@ class LifespanManager(OurLifespanManager):
         return app_with_state
 
     @property
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:  # asgi-lifespan's, which has no public name for it
         return self.state
 
     async def __aenter__(self) -> Self:
