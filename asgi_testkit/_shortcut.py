@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import httpx
 
-from ._http import HTTPLibrary, library_of
+from ._http import HTTPLibrary, is_library, library_of
 from ._response import Response as Answer
 from ._transport import ANSWER
 
@@ -239,7 +239,7 @@ def _parse(http: HTTPLibrary, url: str) -> httpx.URL:
 def _is_own(client_class: Any) -> bool:
     """Whether the library's `send` is its own: tracing libraries put theirs in its place."""
     send = client_class.send
-    return type(send) is FunctionType and send.__globals__ is client_class.__init__.__globals__
+    return type(send) is FunctionType and is_library(send.__globals__["__name__"])  # __module__ is copied by wraps()
 
 
 @lru_cache

@@ -570,19 +570,27 @@ def test_who_listens_to_the_library_s_logger_hears_of_each_request(
         assert caplog.messages == ['HTTP Request: GET http://testserver/there "HTTP/1.1 200 OK"']
 
 
+@pytest.mark.parametrize("constructor_too", [False, True])
 @pytest.mark.parametrize("faced", [AwaitedFace, BlockingFace])
 def test_what_is_put_in_place_of_the_library_s_send_sees_each_request(
-    faced: type[Face], monkeypatch: pytest.MonkeyPatch
+    faced: type[Face], constructor_too: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
     kind: Any = httpx.AsyncClient if faced is AwaitedFace else httpx.Client
     original = kind.send
+    original_init = kind.__init__
+
+    @functools.wraps(original_init)
+    def init(self: Any, **options: Any) -> None:
+        original_init(self, **options)
 
     @functools.wraps(original)
     def send(self: Any, request: httpx.Request, **options: Any) -> Any:
         seen.append(request.url.path)
         return original(self, request, **options)
 
+    if constructor_too:
+        monkeypatch.setattr(kind, "__init__", init)
     with faced(BACKENDS[0]).bare(Counting()) as client:
         client.get("/before")
         monkeypatch.setattr(kind, "send", send)
