@@ -62,7 +62,9 @@ class _ReplacedName:
         module, _, name = self._replacement.partition(":")
         return getattr(import_module(module), name)
 
-    def __get__(self, module: ModuleType, _owner: type) -> Any:
+    def __get__(self, module: ModuleType | None, _owner: type) -> Any:
+        if module is None:  # its class was asked
+            return self
         value = vars(module).get(self._name, _NOTHING)
         if value is _NOTHING:
             msg = f"module {module.__name__!r} has no attribute {self._name!r}"

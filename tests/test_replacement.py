@@ -218,6 +218,11 @@ def test_nothing_but_its_class_shows_that_a_module_is_replaced(replacement: Repl
     assert resources.files("theirs").joinpath("client.py").is_file()
 
 
+def test_the_class_of_a_replaced_module_can_be_looked_at(replacement: Replacement) -> None:
+    client = load("theirs.client")
+    assert {name for name, _ in inspect.getmembers(type(client))} >= {"Client", "Session"}
+
+
 def test_a_spec_that_is_only_looked_at_has_a_loader_that_answers(replacement: Replacement) -> None:
     spec: Any = find_spec("theirs.client")
     assert "class Session" in spec.loader.get_source("theirs.client")
