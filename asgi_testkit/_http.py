@@ -1,9 +1,9 @@
 """The HTTP library at work: httpx, or httpx2, which goes on where httpx has stopped and has the same names.
 
-Whoever makes the request chooses. This package imports httpx; httpx2 it meets in the requests that come its way. So no
-other module names a class of either at run time: it asks for the library of the request, or of the client, and takes
-the class from there. A class of ours that has to be one of the library's as well, such as a stream, is written without
-that base, and gets it here.
+Whoever makes the request chooses. This package imports httpx; httpx2 it meets in the requests that come its way. So
+only the classes that are made for one of them name its classes at run time. All else asks for the library of the
+request, or of the client, and takes the class from there; or httpx's, where either would do. A class of ours that has
+to be one of the library's as well, such as a stream, is written without that base, and gets it here.
 """
 
 from __future__ import annotations

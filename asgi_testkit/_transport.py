@@ -120,7 +120,8 @@ class AppTransport(Generic[Request, Response]):
         ``extensions["network_stream"]`` speaks the protocol then: it has the interface of httpcore's
         ``AsyncNetworkStream``. One that is not as it should be is refused with 400, 405 or 426.
 
-        Cancelling it is a disconnect: the app has ended when the cancellation is raised.
+        Cancelling it is a disconnect, and the app has ended when this is over. What an app raises that shares the
+        cancellation is raised; and in a cancelled scope, a response that it completes all the same is returned.
 
         Raises:
             httpx.ReadTimeout: The app did not respond within the read timeout. The text shows where it is suspended.
