@@ -4,6 +4,7 @@ What goes wrong on the way is told by whose fault it is::
 
     RuntimeError
      ├── ASGIProtocolError        the app sent what ASGI forbids, or left out what it demands
+     │    └── BrokenContractError ... and a drop-in's original asserts the contrary (also an AssertionError)
      ├── ApplicationStuckError    the app was cancelled and went on all the same
      ├── LifespanError            the app said that its startup or shutdown failed
      │    └── LifespanTimeout     ... or did not say anything in time (also a TimeoutError)
@@ -37,6 +38,10 @@ class ASGIProtocolError(RuntimeError):
     Raised out of the app's own ``send()`` for a message that it must not send, and into the test when the app
     returned without sending what was due. The text says what was sent, in which state, and what to check.
     """
+
+
+class BrokenContractError(ASGIProtocolError, AssertionError):
+    """The app broke the ASGI contract, in a way that the client which a drop-in stands in for asserts it does not."""
 
 
 class ApplicationStuckError(RuntimeError):

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from ._errors import ASGIProtocolError
+from ._errors import ASGIProtocolError, BrokenContractError
 from ._exchange import HTTPExchange
 from ._fields import Illegal, kind_of, octets
 from ._http_state import TRAILERS, Event, HTTPResponseState, State
@@ -28,10 +28,6 @@ from ._websocket_state import WebSocketState
 
 #: The messages that count; others are ignored.
 _HEEDED = frozenset({"http.response.start", "http.response.body", TRAILERS})
-
-
-class AppAssertionError(ASGIProtocolError, AssertionError):
-    """The app broke the ASGI contract, in a way that Starlette's client asserts it does not."""
 
 
 def assertion(state: State, event: Event, *, announced: bool) -> str:
@@ -58,7 +54,7 @@ def assertion(state: State, event: Event, *, announced: bool) -> str:
 class LenientResponseState(HTTPResponseState):
     """Accepts what Starlette's client accepts. What it refuses leaves the response as it was."""
 
-    violation = AppAssertionError
+    violation = BrokenContractError
     statuses: ClassVar[tuple[int, int]] = (1, 999)
     bodyless: ClassVar[frozenset[int]] = frozenset()  # a body is a body, whatever the status
 
@@ -70,7 +66,7 @@ class LenientResponseState(HTTPResponseState):
         """Take a message of the app and return the part of the body that it brings to the client.
 
         Raises:
-            AppAssertionError: The message is illegal.
+            BrokenContractError: The message is illegal.
         """
         before = self.state
         try:
@@ -102,7 +98,7 @@ class LenientResponseState(HTTPResponseState):
 class LenientExchange(HTTPExchange):
     """An exchange that ends where the app ends, and takes what came for the whole."""
 
-    violation = AppAssertionError
+    violation = BrokenContractError
     apology = b""
     state_class = LenientResponseState
 

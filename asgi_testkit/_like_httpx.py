@@ -14,17 +14,13 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import anyio
 import httpx
 
-from ._errors import ASGIProtocolError
+from ._errors import BrokenContractError
 from ._http import library_of
 from ._tally import COUNTER
 from ._types import Message, Scope
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-
-
-class BrokenContractError(ASGIProtocolError, AssertionError):
-    """The app broke the ASGI contract where httpx asserts that it does not."""
 
 
 class TransportOfAnApp(Protocol):

@@ -119,13 +119,16 @@ class Shortcut(Generic[Request]):
         """Return a URL as the library merges it with that of the client."""
         client: Any = self
         as_the_library_s: Any = super()
-        known = (library_of(self), str(client.base_url), url)
+        base_url = client.base_url
+        known = (library_of(self), str(base_url), url)
         merged = _merged.get(known)
         if merged is None:
+            merged = as_the_library_s.build_request("GET", url).url
             if len(_merged) >= _REMEMBERED:
                 _merged.clear()  # under another thread, perhaps
-            merged = _merged[known] = as_the_library_s.build_request("GET", url).url
-        return merged
+            if client.base_url is base_url:  # which another thread may have replaced
+                _merged[known] = merged
+        return cast("httpx.URL", merged)
 
     def _only_passes_on(
         self, request: httpx.Request, client_class: Any, verb: str, stream_class: Any, options: dict[str, Any]

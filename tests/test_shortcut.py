@@ -574,6 +574,20 @@ def test_who_listens_to_the_library_s_logger_hears_of_each_request(
         assert caplog.messages == ['HTTP Request: GET http://testserver/there "HTTP/1.1 200 OK"']
 
 
+def test_a_base_url_that_another_thread_replaces_meanwhile_is_nobody_else_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = httpx.Client.build_request
+
+    def build_request(self: Any, *args: Any, **options: Any) -> httpx.Request:
+        self.base_url = "http://other.example.com"
+        return original(self, *args, **options)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(httpx.Client, "build_request", build_request)
+        TestClient(everything).build_request("GET", "/not-asked-for-before")
+    request = TestClient(everything).build_request("GET", "/not-asked-for-before")
+    assert request.url == "http://testserver/not-asked-for-before"
+
+
 @pytest.mark.parametrize("constructor_too", [False, True])
 @pytest.mark.parametrize("faced", [AwaitedFace, BlockingFace])
 def test_what_is_put_in_place_of_the_library_s_send_sees_each_request(

@@ -31,11 +31,15 @@ class Workshop:
     python: Path
 
 
+#: That of this environment, be it active or not.
+UV = (sys.executable, "-m", "uv")
+
+
 def wheel(folder: Path) -> Path:
     """Build ours: what users install is tested, and no checkout's `tests` stands in the way of a project's own."""
     built = folder / "wheel"
     shutil.rmtree(built, ignore_errors=True)
-    command("uv", "build", "--quiet", "--wheel", "--out-dir", built, ROOT)
+    command(*UV, "build", "--quiet", "--wheel", "--out-dir", built, ROOT)
     [found] = built.glob("*.whl")
     return found
 
@@ -52,12 +56,12 @@ def prepare(project: Project, folder: Path, ours: Path) -> Workshop:
     if not ready.exists() or ready.read_text() != repr(project):
         shutil.rmtree(place, ignore_errors=True)
         unpack(project, place)
-        command("uv", "venv", "--quiet", "--python", sys.executable, place / "venv")
+        command(*UV, "venv", "--quiet", "--python", sys.executable, place / "venv")
         groups = [f"{place / 'tree' / 'pyproject.toml'}:{group}" for group in project.groups]
         options = [argument for group in groups for argument in ("--group", group)]
-        command("uv", "pip", "install", "--quiet", "--python", python, *project.requirements, *options)
+        command(*UV, "pip", "install", "--quiet", "--python", python, *project.requirements, *options)
         ready.write_text(repr(project))
-    command("uv", "pip", "install", "--quiet", "--python", python, "--reinstall-package", "asgi-testkit", ours)
+    command(*UV, "pip", "install", "--quiet", "--python", python, "--reinstall-package", "asgi-testkit", ours)
     return Workshop(project, place / "tree", python)
 
 
