@@ -192,8 +192,7 @@ class Response:
         if self._seconds is not None:
             return dt.timedelta(seconds=self._seconds)
         as_the_library_s: Any = super()
-        elapsed: dt.timedelta = as_the_library_s.elapsed
-        return elapsed
+        return cast("dt.timedelta", as_the_library_s.elapsed)
 
     @elapsed.setter
     def elapsed(self, elapsed: dt.timedelta) -> None:

@@ -79,6 +79,7 @@ def nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
     """Runs pytest in this process, with the plugin, on a suite with an app."""
+    pytester.makeini("[pytest]\nminversion = 7")  # that of this project may lie above
     pytester.makepyfile(app=APP)
     pytester.makepyfile(test_suite=SUITE)
 
@@ -91,6 +92,7 @@ def run(pytester: pytest.Pytester) -> Run:
 @pytest.fixture
 def run_program(pytester: pytest.Pytester) -> Run:
     """Runs pytest in a process of its own, with the plugin, on a suite with an app."""
+    pytester.makeini("[pytest]\nminversion = 7")  # that of this project may lie above
     pytester.makepyfile(app=APP)
     pytester.makepyfile(test_suite=SUITE)
 
