@@ -1861,7 +1861,7 @@ def test_leaving_a_detached_app_does_not_wait_for_it_and_the_client_s_close_does
 
     async def linger(receive: Receive, send: Send) -> None:
         story((await receive())["code"])
-        await anyio.sleep(0.02)  # a grace is time
+        await anyio.sleep(0.2)  # longer than it takes to leave, shorter than its grace
         story("returned")
 
     with face.bare(scripted(linger), background="detach") as client:
