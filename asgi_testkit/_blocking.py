@@ -19,7 +19,7 @@ from ._types import Scope
 from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
-    from ._hop import ThreadHop
+    from ._hop import Hop
     from ._loops import LoopThread
 
 #: Whether the request that is being sent is read to its end at once. Then one trip into the loop does it all.
@@ -59,7 +59,7 @@ class BlockingTransport:
         loop.stop_after(last)
 
     @property
-    def hop(self) -> ThreadHop:
+    def hop(self) -> Hop:
         """The way into the loop."""
         if self.own_loop is not None:
             return self.own_loop.hop
@@ -77,7 +77,7 @@ class BlockingTransport:
     def _send(self, request: httpx.Request) -> httpx.Response:
         return self._send_by(self.hop, request)
 
-    def _send_by(self, hop: ThreadHop, request: httpx.Request) -> httpx.Response:
+    def _send_by(self, hop: Hop, request: httpx.Request) -> httpx.Response:
         sent = _as_async(request)
         name = f"{request.method} {request.url.raw_path.decode()}"
         if not reads_whole.get():
@@ -119,7 +119,7 @@ class BlockingStream:
     There is a ``SyncByteStream`` of the library to derive it from, as there is for `WholeBody`.
     """
 
-    def __init__(self, exchange: HTTPExchange | WebSocketConnection, hop: ThreadHop) -> None:
+    def __init__(self, exchange: HTTPExchange | WebSocketConnection, hop: Hop) -> None:
         self._exchange = exchange
         self._hop = hop
 
@@ -177,7 +177,7 @@ class BlockingExchange:
     For tests, four things are public: `scope`, `done`, `app_exception` and `wait`.
     """
 
-    def __init__(self, conversation: Conversation, hop: ThreadHop) -> None:
+    def __init__(self, conversation: Conversation, hop: Hop) -> None:
         self.conversation = conversation
         self.hop = hop
 

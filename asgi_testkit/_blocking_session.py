@@ -15,7 +15,7 @@ import httpx
 
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
-from ._hop import Bell, ThreadHop
+from ._hop import Bell, Hop
 from ._payload import (
     Data,
     JSONMode,
@@ -51,7 +51,7 @@ class WebSocketSession(Session):
     Where messages have come before they are received, one trip into the loop brings all of them: they count as read.
     """
 
-    _hop: ThreadHop
+    _hop: Hop
 
     def __init__(self, connect: Callable[[], httpx.Response]) -> None:
         """Prepare a session; `connect` performs the handshake. Made by ``TestClient.websocket_connect``."""

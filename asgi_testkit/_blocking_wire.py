@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._hop import ThreadHop
+    from ._hop import Hop
     from ._wire import WireStream
 
 
@@ -15,7 +15,7 @@ class BlockingWireStream:
     There is a ``NetworkStream`` of httpcore, or of what the HTTP library has in its place, to derive it from.
     """
 
-    def __init__(self, stream: WireStream, hop: ThreadHop) -> None:
+    def __init__(self, stream: WireStream, hop: Hop) -> None:
         self._stream = stream
         self._hop = hop
 

@@ -11,12 +11,12 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
-import sniffio
 from asgi_lifespan import LifespanNotSupported
 
 from ._errors import LifespanError
 from ._lifespan import LifespanManager as OurLifespanManager
 from ._lifespan_state import State
+from ._tasks import asyncio_runs
 from ._types import ASGIApp, Message, Receive, Scope, Send, SingleCallable
 
 
@@ -105,7 +105,7 @@ class LifespanManager(OurLifespanManager):
         error = self._running_task.exception
         if error is None:
             return
-        if sniffio.current_async_library() == "trio":
+        if not asyncio_runs():
             msg = "the block and the application have failed"
             raise BaseExceptionGroup(msg, [exc_value, error])
         raise error

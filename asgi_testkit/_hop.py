@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -16,8 +17,38 @@ T = TypeVar("T")
 LOOK_INTERVAL = 1.0
 
 
-class ThreadHop:
-    """The way into a running event loop from other threads: one trip there and one back for a whole call.
+class Hop(ABC):
+    """A way into a running event loop from other threads."""
+
+    @property
+    @abstractmethod
+    def here(self) -> bool:
+        """Whether the calling thread is the loop's own."""
+
+    def check_thread(self, name: str) -> None:
+        """Refuse to work on the loop's own thread.
+
+        Raises:
+            RuntimeError: This is it.
+        """
+        if self.here:
+            msg = (
+                f"a blocking client was called on the thread of its own event loop ({name}): it would wait for itself "
+                "for ever. In async code use AsyncClient; in the app, call the blocking client in a worker thread."
+            )
+            raise RuntimeError(msg)
+
+    @abstractmethod
+    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
+        """Run an async function in the loop, and return or raise its outcome."""
+
+    @abstractmethod
+    def post(self, function: Callable[[], object]) -> None:
+        """Have a plain function called in the loop."""
+
+
+class ThreadHop(Hop):
+    """The way that takes one trip there and one back for a whole call.
 
     Create it in the loop. Every call ends: with the function's outcome, with the interruption of the calling thread
     (Ctrl-C; the call is cancelled in the loop, and awaited, before it is raised), or with an error when the loop has
@@ -34,19 +65,6 @@ class ThreadHop:
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
-
-    def check_thread(self, name: str) -> None:
-        """Refuse to work on the loop's own thread.
-
-        Raises:
-            RuntimeError: This is it.
-        """
-        if self.here:
-            msg = (
-                f"a blocking client was called on the thread of its own event loop ({name}): it would wait for itself "
-                "for ever. In async code use AsyncClient; in the app, call the blocking client in a worker thread."
-            )
-            raise RuntimeError(msg)
 
     def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
         """Run an async function in the loop, in a task of its own and a copy of this thread's context.

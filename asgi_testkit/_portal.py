@@ -11,14 +11,14 @@ from anyio.from_thread import BlockingPortal
 
 from ._blocking import BlockingTransport, reads_whole
 from ._conversation import Conversation
-from ._hop import ThreadHop
+from ._hop import Hop
 from ._http import derived, library_of
 from ._types import ASGIApp
 
 T = TypeVar("T")
 
 
-class PortalHop(ThreadHop):
+class PortalHop(Hop):
     """The way into a loop by a portal, or by anything that has its ``call``."""
 
     def __init__(self, portal: BlockingPortal) -> None:
@@ -40,14 +40,14 @@ class PortalHop(ThreadHop):
 
 
 @contextmanager
-def through(portal: AbstractContextManager[BlockingPortal]) -> Iterator[ThreadHop]:
+def through(portal: AbstractContextManager[BlockingPortal]) -> Iterator[Hop]:
     """Give the way through a portal, as long as that is open."""
     with portal as opened:
         yield PortalHop(opened)
 
 
 @contextmanager
-def passing_loop(backend: str, backend_options: Mapping[str, Any]) -> Iterator[ThreadHop]:
+def passing_loop(backend: str, backend_options: Mapping[str, Any]) -> Iterator[Hop]:
     """Give the way into a loop that ends afterwards."""
     from ._loops import LoopThread
 
@@ -106,7 +106,7 @@ class PortalTransport(BlockingTransport):
                 response.stream = kind(response, hop, stack.pop_all(), self._open)
             return response
 
-    def _way(self) -> AbstractContextManager[ThreadHop] | None:
+    def _way(self) -> AbstractContextManager[Hop] | None:
         if self.portal_factory is not None:
             return through(self.portal_factory())
         # An app that calls a blocking client on the thread of its loop stops that loop: the call has to have another.
@@ -128,7 +128,7 @@ class PortalStream:
     There is a ``SyncByteStream`` of the library to derive it from.
     """
 
-    def __init__(self, response: Any, hop: ThreadHop, stack: ExitStack, registry: set[PortalStream]) -> None:
+    def __init__(self, response: Any, hop: Hop, stack: ExitStack, registry: set[PortalStream]) -> None:
         self._stream = response.stream
         self._conversation: Conversation = response.extensions["asgi"].conversation
         self._hop = hop

@@ -74,7 +74,7 @@ class Wakeup:
             cancelled: Called on trio in the very moment in which the wait is cancelled. There, what runs next is a
                 matter of chance; on asyncio it is the task that was cancelled, so it has no need to be told.
         """
-        if _asyncio_runs():
+        if asyncio_runs():
             return await self._wait_on_asyncio(timeout)
         return await self._wait_on_trio(timeout, cancelled)
 
@@ -122,7 +122,7 @@ def _resolve(future: Any, *, woken: bool) -> None:
 @types.coroutine
 def one_round() -> Generator[None, None, None]:
     """Let the loop go round once, on asyncio: most apps answer in that time, and no way of waiting is cheaper."""
-    if _asyncio_runs():
+    if asyncio_runs():
         yield  # what asyncio.sleep(0) does
 
 
@@ -180,7 +180,7 @@ class IndependentTask(Generic[T]):
         self._finished = Wakeup()
         context = contextvars.copy_context() if context is None else context
         _running.add(self)
-        if _asyncio_runs():
+        if asyncio_runs():
             self._start_on_asyncio(name, context)
         else:
             self._start_on_trio(name, context)
@@ -325,7 +325,7 @@ class IndependentTask(Generic[T]):
     def _abandon(self) -> None:
         where = self.where()
         self._abandoned = True
-        if _asyncio_runs():
+        if asyncio_runs():
             # Leave nothing behind that keeps the loop from closing: asyncio.run() waits for every task that it cancels.
             self._coroutine.close()
             self._native.add_done_callback(lambda task: task.exception())  # or asyncio reports that nobody looked
@@ -338,7 +338,7 @@ class IndependentTask(Generic[T]):
         return where_suspended(self._coroutine, leave_out=__name__)
 
 
-def _asyncio_runs() -> bool:
+def asyncio_runs() -> bool:
     """Whether the loop that runs here is asyncio's. In trio's guest mode one runs, too, but not this task."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
@@ -364,7 +364,7 @@ def current_loop() -> Any:
     Raises:
         RuntimeError: No event loop is running in this thread.
     """
-    if _asyncio_runs():
+    if asyncio_runs():
         import asyncio
 
         return asyncio.get_running_loop()
@@ -376,7 +376,7 @@ def current_loop() -> Any:
 def soon_threadsafe() -> Callable[[Callable[[], object]], object]:
     """Return the running loop's way to call from another thread. It raises RuntimeError when the loop has ended."""
     loop = current_loop()
-    return loop.call_soon_threadsafe if _asyncio_runs() else loop.run_sync_soon  # type: ignore[no-any-return]
+    return loop.call_soon_threadsafe if asyncio_runs() else loop.run_sync_soon  # type: ignore[no-any-return]
 
 
 class HomeLoop:

@@ -139,9 +139,13 @@ class AppTransport(Generic[Request, Response]):
         options = self._options_for(sent, scope)
         COUNTER.requests += 1
         exchange = self.exchange_class(self._call, sent, scope, options, self._unsettled.discard)
-        exchange.start()
-        self._unsettled.add(exchange)
+        self._begin(exchange)
         return cast("Response", await response_to(exchange))
+
+    def _begin(self, conversation: Conversation) -> None:
+        """Call the app, and see to its end when this transport closes."""
+        conversation.start()
+        self._unsettled.add(conversation)
 
     def _scope_of(self, request: httpx.Request) -> Scope:
         return http_scope(
@@ -169,8 +173,7 @@ class AppTransport(Generic[Request, Response]):
             kind = self._wire_class(connection)
             stream = kind(connection, compression=options.compression, max_message_size=options.max_message_size)
             agreed += stream.agreed
-        connection.start()
-        self._unsettled.add(connection)
+        self._begin(connection)
         response = await response_to_handshake(connection, agreed)
         if stream is not None and response.status_code == 101:
             response.extensions["network_stream"] = stream

@@ -81,17 +81,18 @@ def session(opening: Opener) -> Iterator[WebSocketSession]:
 def trips(session: WebSocketSession) -> Iterator[list[Any]]:
     """Count the calls from other threads into the loop of a session, by what they call."""
     called: list[Any] = []
-    soon = session._hop._soon
+    hop: Any = session._hop
+    soon = hop._soon
 
     def counted(function: Callable[[], object]) -> object:
         called.append(function)
         return soon(function)
 
-    session._hop._soon = counted
+    hop._soon = counted
     try:
         yield called
     finally:
-        session._hop._soon = soon
+        hop._soon = soon
 
 
 def in_the_loop(session: WebSocketSession, function: Callable[..., Any], *args: Any) -> Any:

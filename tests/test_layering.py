@@ -72,7 +72,6 @@ OUTSIDE = {
     "starlette": {"_starlette_errors", "starlette"},
     "httpx_ws": {"_for_httpx_ws"},
     "asgi_lifespan": {"_for_asgi_lifespan"},
-    "sniffio": {"_for_asgi_lifespan"},  # which asgi-lifespan brings
 }
 
 
