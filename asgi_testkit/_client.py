@@ -11,17 +11,13 @@ import httpx
 
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
-from ._http import derived, library_of
+from ._http import URL, Cookies, Request, Response, derived, library_of
 from ._request_body import GeneratorStream
 from ._session import AsyncWebSocketSession
 from ._shortcut import AwaitedShortcut
 from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
-URL = TypeVar("URL")
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-Cookies = TypeVar("Cookies")
 Session = TypeVar("Session", bound=AsyncWebSocketSession)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, cast
 from urllib.request import Request as URLRequest
 
 import httpx
 
-from ._http import derived, library_of
+from ._http import Cookies, Request, derived, library_of
 from ._response import has_any
 
 #: What httpx takes for ``cookies=``: its own ``Cookies`` are a mapping, too.
@@ -85,10 +85,6 @@ class LazyCookies:
         if has_any(response.headers, _SETS_COOKIES):
             as_the_library_s: Any = super()
             as_the_library_s.extract_cookies(response)
-
-
-Request = TypeVar("Request")
-Cookies = TypeVar("Cookies")
 
 
 class CookiesForAnyHost(Generic[Request, Cookies]):

@@ -17,6 +17,12 @@ import httpx
 
 T = TypeVar("T")
 
+#: Classes of the library, for what is written once for both.
+URL = TypeVar("URL")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Cookies = TypeVar("Cookies")
+
 #: Each with the library below it, that of its network streams.
 _LIBRARIES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 

@@ -16,11 +16,12 @@ import httpx
 from ._errors import ASGIProtocolError, BrokenContractError
 from ._exchange import HTTPExchange
 from ._fields import Illegal, kind_of, octets
+from ._http import Request, Response
 from ._http_state import TRAILERS, Event, HTTPResponseState, State
 from ._response import response_to_handshake
 from ._scope import HTTP_EXTENSIONS, websocket_scope
 from ._tally import COUNTER
-from ._transport import MESSAGE_LEVEL, AppTransport, Request, Response
+from ._transport import MESSAGE_LEVEL, AppTransport
 from ._types import Message, Scope
 from ._websocket import WebSocketConnection
 from ._websocket_state import State as ConnectionState

@@ -9,18 +9,15 @@ who ask for it.
 
 from __future__ import annotations
 
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, cast
 
 import anyio
 import httpx
 
 from ._errors import BrokenContractError
-from ._http import library_of
+from ._http import Request, Response, library_of
 from ._tally import COUNTER
 from ._types import Message, Scope
-
-Request = TypeVar("Request")
-Response = TypeVar("Response")
 
 
 class TransportOfAnApp(Protocol):

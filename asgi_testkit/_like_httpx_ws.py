@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import anyio
 import anyio.lowlevel
 
-from ._http import derived, library_of, network_of
+from ._http import Request, Response, derived, library_of, network_of
 from ._like_httpx import respond
 from ._options import ExchangeOptions
-from ._transport import AppTransport, Request, Response
+from ._transport import AppTransport
 from ._types import Address, ASGIApp, Receive, Scope, Send, SingleCallable
 from ._websocket import WebSocketConnection
 from ._wire import WireStream

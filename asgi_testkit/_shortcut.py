@@ -12,16 +12,13 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, cast
 
 import httpx
 
-from ._http import HTTPLibrary, is_library, library_of
+from ._http import HTTPLibrary, Request, Response, is_library, library_of
 from ._response import Response as Answer
 from ._transport import ANSWER
-
-Request = TypeVar("Request")
-Response = TypeVar("Response")
 
 #: What the constructor of a request takes just as `build_request` does.
 _BODIES = frozenset({"content", "data", "files", "json"})

@@ -14,7 +14,7 @@ from ._blocking import BlockingTransport, reads_whole
 from ._blocking_session import WebSocketSession
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
-from ._http import derived, library_of
+from ._http import URL, Cookies, Request, Response, derived, library_of
 from ._shortcut import BlockingShortcut
 from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
 
-URL = TypeVar("URL")
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-Cookies = TypeVar("Cookies")
 Session = TypeVar("Session", bound=WebSocketSession)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
 import anyio
 import httpx
@@ -14,7 +14,7 @@ from ._conversation import Conversation
 from ._errors import tell_beside
 from ._exchange import HTTPExchange
 from ._handshake import acceptance, refusal
-from ._http import derived, library_of, network_of
+from ._http import Request, Response, derived, library_of, network_of
 from ._options import ExchangeOptions
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
@@ -31,10 +31,6 @@ MESSAGE_LEVEL = "asgi.websocket"
 
 #: The request extension by which a client hands over the answer that it has got already.
 ANSWER = "asgi.answer"
-
-
-Request = TypeVar("Request")
-Response = TypeVar("Response")
 
 
 class AppTransport(Generic[Request, Response]):

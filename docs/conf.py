@@ -59,7 +59,7 @@ nitpick_ignore = [
     # These are told in words beside each argument.
     *(("py:class", name) for name in ("Address", "Background", "CookieTypes", "LifespanMode")),
     # Those of the HTTP library.
-    *(("py:class", f"asgi_testkit.{name}") for name in ("_client.URL", "_cookies.Cookies", "_sync.URL")),
+    *(("py:class", f"asgi_testkit.{name}") for name in ("_http.Cookies", "_http.URL")),
     ("py:class", "URL"),
 ]
 
