@@ -7,8 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
+
+from tests.command_line import matches, positive, show
 
 from . import awaited, blocking, imports, leaks, memory, report, websocket
 from .rounds import Case, Settings
@@ -62,24 +63,11 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        msg = f"{number} is not 1 or more"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
 def chosen(patterns: list[str] | None) -> list[Case]:
     """Return the cases that a pattern matches, as a whole or in part; all of them if there is no pattern."""
     if patterns is None:
         return CASES
-    return [case for case in CASES if any(fnmatch(case.name, pattern) or pattern in case.name for pattern in patterns)]
-
-
-def show(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    return [case for case in CASES if matches(case.name, patterns)]
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
+
+from tests.command_line import matches, positive, show
 
 from . import report, workshop
 from .comparison import Comparison
@@ -96,27 +97,13 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        msg = f"{number} is not 1 or more"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
 def chosen(patterns: list[str], *, sliced: bool) -> list[Project]:
     """Return the projects that a pattern matches, as a whole or in part; all of them if there is no pattern."""
     return [
         project
         for project in PROJECTS
-        if (project.sliced or not sliced)
-        and (not patterns or any(fnmatch(project.key, pattern) or pattern in project.key for pattern in patterns))
+        if (project.sliced or not sliced) and (not patterns or matches(project.key, patterns))
     ]
-
-
-def show(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
