@@ -87,3 +87,21 @@ class Recorder:
 
     def __call__(self, event: Any) -> None:
         self.events.append(event)
+
+
+async def closes(scope: Scope, receive: Receive, send: Send) -> None:
+    """Speak once, and close."""
+    await accept(send)
+    await say(send, "last")
+    await hang_up(send, code=4001, reason="enough")
+
+
+async def denies(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the handshake with a response."""
+    await deny(send, (b"x-app", b"1"), status=401, chunks=(b"not ", b"you"))
+
+
+async def raises(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accept, and fail."""
+    await accept(send)
+    raise LookupError(scope["path"])

@@ -14,26 +14,11 @@ import pytest
 from asgi_testkit import Receive, Scope, Send
 from asgi_testkit.httpx2 import ASGITransport, AsyncClient, TestClient
 from tests.backends import BACKENDS
-from tests.messages import Recorder, accept, deny, echo, hang_up, say
+from tests.messages import Recorder, accept, closes, denies, echo, raises
 
 VERSION_OF_HTTPX2 = tuple(int(part) for part in version("httpx2").split(".")[:2])
 
 URL = "ws://testserver/socket"
-
-
-async def closes(scope: Scope, receive: Receive, send: Send) -> None:
-    await accept(send)
-    await say(send, "last")
-    await hang_up(send, code=4001, reason="enough")
-
-
-async def denies(scope: Scope, receive: Receive, send: Send) -> None:
-    await deny(send, (b"x-app", b"1"), status=401, chunks=(b"not ", b"you"))
-
-
-async def raises(scope: Scope, receive: Receive, send: Send) -> None:
-    await accept(send)
-    raise LookupError(scope["path"])
 
 
 async def returns(scope: Scope, receive: Receive, send: Send) -> None:

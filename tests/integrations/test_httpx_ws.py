@@ -15,7 +15,7 @@ from wsproto.events import BytesMessage, TextMessage
 
 from asgi_testkit import ASGIProtocolError, ASGITransport, AsyncClient, Receive, Scope, Send, TestClient
 from tests.backends import BACKENDS
-from tests.messages import Recorder, accept, deny, echo, hang_up, say
+from tests.messages import Recorder, accept, closes, denies, echo, hang_up, raises, say
 
 #: Its own default would be 20 seconds of it.
 NO_KEEPALIVE: Any = {"keepalive_ping_interval_seconds": None}
@@ -49,23 +49,8 @@ async def chat(scope: Scope, receive: Receive, send: Send) -> None:
         await send({**message, "type": "websocket.send"})
 
 
-async def closes(scope: Scope, receive: Receive, send: Send) -> None:
-    await accept(send)
-    await say(send, "last")
-    await hang_up(send, code=4001, reason="enough")
-
-
-async def denies(scope: Scope, receive: Receive, send: Send) -> None:
-    await deny(send, (b"x-app", b"1"), status=401, chunks=(b"not ", b"you"))
-
-
 async def rejects(scope: Scope, receive: Receive, send: Send) -> None:
     await hang_up(send)
-
-
-async def raises(scope: Scope, receive: Receive, send: Send) -> None:
-    await accept(send)
-    raise LookupError(scope["path"])
 
 
 def listener(record: Recorder) -> Any:
