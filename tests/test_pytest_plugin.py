@@ -77,28 +77,31 @@ def nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
-    """Runs pytest in this process, with the plugin, on a suite with an app."""
+def folder(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A folder with a suite, and the app that it tests."""
     pytester.makeini("[pytest]\nminversion = 7")  # that of this project may lie above
     pytester.makepyfile(app=APP)
     pytester.makepyfile(test_suite=SUITE)
+    return pytester
+
+
+@pytest.fixture
+def run(folder: pytest.Pytester) -> Run:
+    """Runs pytest in this process, with the plugin, on a suite with an app."""
 
     def run(*arguments: str, plugin: str = "asgi_testkit.pytest_plugin") -> pytest.RunResult:
-        return pytester.runpytest_inprocess("-p", plugin, "-s", "-W", "error", *arguments)
+        return folder.runpytest_inprocess("-p", plugin, "-s", "-W", "error", *arguments)
 
     return run
 
 
 @pytest.fixture
-def run_program(pytester: pytest.Pytester) -> Run:
+def run_program(folder: pytest.Pytester) -> Run:
     """Runs pytest in a process of its own, with the plugin, on a suite with an app."""
-    pytester.makeini("[pytest]\nminversion = 7")  # that of this project may lie above
-    pytester.makepyfile(app=APP)
-    pytester.makepyfile(test_suite=SUITE)
 
     def run(*arguments: str, plugin: str = "asgi_testkit.pytest_plugin") -> pytest.RunResult:
         options = ("-p", "no:cacheprovider", "-s", "-W", "error")
-        return pytester.run(sys.executable, "-m", "pytest", "-p", plugin, *options, *arguments)
+        return folder.run(sys.executable, "-m", "pytest", "-p", plugin, *options, *arguments)
 
     return run
 
