@@ -62,7 +62,7 @@ async def everything(scope: Scope, receive: Receive, send: Send) -> None:
             case "cookie":
                 headers.append((b"Set-Cookie", value.encode()))
             case "gzip":
-                content = gzip.compress(content) if value else b"this is not gzip"
+                content = gzip.compress(content, mtime=0) if value else b"this is not gzip"
                 headers.append((b"content-encoding", b"gzip"))
             case "type":
                 headers[0] = (b"Content-Type", value.encode())
