@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
@@ -79,14 +79,13 @@ class BlockingTransport:
 
     def _send_by(self, hop: Hop, request: httpx.Request) -> httpx.Response:
         sent = _as_async(request)
-        name = f"{request.method} {request.url.raw_path.decode()}"
         if not reads_whole.get():
-            response = hop.call(lambda: self._transport.handle_async_request(sent), name=name)
+            response = hop.call(lambda: self._transport.handle_async_request(sent), name=request)
             if isinstance(response.stream, ResponseStream):
                 kind: Any = derived(BlockingStream, library_of(request), "SyncByteStream")
                 response.stream = kind(response.extensions["asgi"], hop)
         else:
-            response = hop.call(lambda: self._whole(sent), name=name)
+            response = hop.call(lambda: self._whole(sent), name=request)
         if "network_stream" in response.extensions:
             from ._blocking_wire import BlockingWireStream
 
@@ -105,7 +104,7 @@ class BlockingTransport:
         elif isinstance(response.stream, ResponseStream):
             await body.read(response.extensions["asgi"])
             response.stream = body
-        return cast("httpx.Response", response)
+        return response  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """See the requests of a client that shares its loop to their end."""

@@ -105,13 +105,13 @@ class CookiesForAnyHost(Generic[Request, Cookies]):
         """The cookies that the client keeps, and sends."""
         as_the_library_s: Any = super()
         cookies = as_the_library_s.cookies
-        ours = self._cookies_of_our_jar
+        ours: Any = self._cookies_of_our_jar
         if ours is None or ours.jar is not cookies.jar:
             if type(cookies.jar) is not DotlessHostJar:
                 return cast("Cookies", cookies)  # a jar of the test's own may want to see every response
             kind: Any = derived(LazyCookies, library_of(self), "Cookies")
             self._cookies_of_our_jar = ours = kind(cookies.jar)
-        return cast("Cookies", ours)
+        return ours  # type: ignore[no-any-return]
 
     @cookies.setter
     def cookies(self, cookies: CookieTypes | None) -> None:

@@ -42,7 +42,12 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
 
 def sending_options(options: dict[str, Any]) -> dict[str, Any]:
     """Take out of the options of a request those that say how it is sent, as opposed to built, and return them."""
-    return {name: options.pop(name) for name in ("auth", "follow_redirects") if name in options}
+    sending = {}
+    if "auth" in options:
+        sending["auth"] = options.pop("auth")
+    if "follow_redirects" in options:
+        sending["follow_redirects"] = options.pop("follow_redirects")
+    return sending
 
 
 class ClientCore:

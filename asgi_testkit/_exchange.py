@@ -60,7 +60,7 @@ class HTTPExchange(Conversation):
         self._response = self.state_class(
             method=request.method, offered=scope.get("extensions") or (), strict=options.strict
         )
-        self._body = RequestBody(request, name=self.name, reader=self._for_app, waiter=self._for_client)
+        self._body = RequestBody(request, self.http, name=self.name, reader=self._for_app, waiter=self._for_client)
         self._chunks: deque[bytes] = deque()
         self.began: float = time.perf_counter()
 

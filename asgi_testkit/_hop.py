@@ -16,6 +16,9 @@ T = TypeVar("T")
 #: Seconds between two looks at whether the loop's thread is alive.
 LOOK_INTERVAL = 1.0
 
+#: What the tasks of calls are named. Those of apps have better names.
+_TASK_NAME = "a blocking call"
+
 
 class Hop(ABC):
     """A way into a running event loop from other threads."""
@@ -25,8 +28,8 @@ class Hop(ABC):
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
 
-    def check_thread(self, name: str) -> None:
-        """Refuse to work on the loop's own thread.
+    def check_thread(self, name: object) -> None:
+        """Refuse to work on the loop's own thread. `name` is what the error calls the work.
 
         Raises:
             RuntimeError: This is it.
@@ -39,7 +42,7 @@ class Hop(ABC):
             raise RuntimeError(msg)
 
     @abstractmethod
-    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
         """Run an async function in the loop, and return or raise its outcome."""
 
     @abstractmethod
@@ -66,7 +69,7 @@ class ThreadHop(Hop):
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
         """Run an async function in the loop, in a task of its own and a copy of this thread's context.
 
         Raises:
@@ -151,7 +154,7 @@ class Bell:
 class Call(Generic[T]):
     """One call into a loop of another thread."""
 
-    def __init__(self, function: Callable[[], Awaitable[T]], name: str) -> None:
+    def __init__(self, function: Callable[[], Awaitable[T]], name: object) -> None:
         self.finished: threading.Lock = threading.Lock()
         self.finished.acquire()
         self._context = contextvars.copy_context()
@@ -169,7 +172,7 @@ class Call(Generic[T]):
 
     def start(self) -> None:
         """Begin; in the loop's thread."""
-        self._task = IndependentTask(self._function, name=self.name, context=self._context, scoped=False)
+        self._task = IndependentTask(self._function, name=_TASK_NAME, context=self._context, scoped=False)
         del self._function  # a loop's first call is kept as long as its thread, and must not keep a client with it
         # It may be over at once. The waiting thread, quick as it may be, has to find the task all the same.
         self._task.when_done(self.finished.release)
@@ -200,5 +203,5 @@ class Call(Generic[T]):
         raise error
 
 
-def _loop_has_ended(name: str) -> RuntimeError:
+def _loop_has_ended(name: object) -> RuntimeError:
     return RuntimeError(f"the event loop of this client has ended ({name}). Was the client closed in another thread?")

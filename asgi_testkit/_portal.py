@@ -30,7 +30,7 @@ class PortalHop(Hop):
         """Whether the calling thread is the loop's own; the portal itself looks after that."""
         return False
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: str) -> T:  # noqa: ARG002 - errors are the portal's
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:  # noqa: ARG002 - errors are the portal's
         """Run an async function in the loop, and return or raise its outcome."""
         return self._portal.call(function)
 

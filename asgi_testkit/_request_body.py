@@ -8,7 +8,7 @@ from typing import Any, cast
 import anyio
 import httpx
 
-from ._http import library_of
+from ._http import HTTPLibrary
 from ._tasks import IndependentTask, Wakeup
 
 _END: Any = object()
@@ -34,11 +34,12 @@ class RequestBody:
     _closed = False
     _pump: IndependentTask[None] | None = None
 
-    def __init__(self, request: httpx.Request, *, name: str, reader: Wakeup, waiter: Wakeup) -> None:
+    def __init__(self, request: httpx.Request, http: HTTPLibrary, *, name: str, reader: Wakeup, waiter: Wakeup) -> None:
         """Take the body of `request`.
 
         Args:
             request: The request.
+            http: The library that it is of.
             name: What tasks and errors call it.
             reader: Fired when a chunk, the end or an error has come.
             waiter: Fired when an error has come: whoever waits for the response has to know.
@@ -49,7 +50,6 @@ class RequestBody:
         self._name = name
         self._reader = reader
         self._waiter = waiter
-        http = library_of(request)
         stream = request.stream
         if isinstance(stream, http.ByteStream):
             try:

@@ -6,6 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from http import HTTPStatus
 from importlib import import_module
 from types import ModuleType
@@ -33,19 +34,22 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
         BaseException: What the app raised before the start, where the test is to get it.
     """
     extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "asgi": exchange}
-    if not await exchange.started():
-        return _internal_server_error(exchange, extensions)
     sent = exchange.response
+    if not (sent.status or await exchange.started()):
+        return _internal_server_error(exchange, extensions)
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
     if sent.debug is not None:
         extensions["http.response.debug"] = sent.debug
     if sent.trailers is not None:
         extensions[TRAILERS] = sent.trailers  # the list grows
     response: Any = response_class(exchange.http)(
-        sent.status, headers=sent.headers, stream=stream_of(exchange), extensions=extensions
+        sent.status,
+        headers=_headers(exchange.http, tuple(sent.headers)),
+        stream=stream_of(exchange),
+        extensions=extensions,
     )
     response.belongs_to(exchange)
-    return cast("httpx.Response", response)
+    return response  # type: ignore[no-any-return]
 
 
 async def response_to_handshake(connection: WebSocketConnection, agreed: list[tuple[bytes, bytes]]) -> httpx.Response:
@@ -92,6 +96,11 @@ def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensi
         stream=exchange.http.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else apology),
         extensions={**extensions, "reason_phrase": _REASON_PHRASES[500]},
     )
+
+
+@lru_cache(maxsize=1024)  # an app sends much the same headers again and again; each response takes a copy
+def _headers(http: HTTPLibrary, sent: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
+    return http.Headers(sent)
 
 
 class Response:
@@ -214,7 +223,8 @@ def has_any(headers: httpx.Headers, names: frozenset[bytes]) -> bool:
 
 def response_class(http: HTTPLibrary) -> type[httpx.Response]:
     """Return the class of responses that ``http.response.start`` makes."""
-    return cast("type[httpx.Response]", derived(Response, http, "Response"))
+    kind: Any = derived(Response, http, "Response")
+    return kind  # type: ignore[no-any-return]
 
 
 def _blank_response(library: str) -> httpx.Response:
@@ -224,7 +234,8 @@ def _blank_response(library: str) -> httpx.Response:
 
 def stream_of(conversation: HTTPExchange | WebSocketConnection) -> httpx.AsyncByteStream:
     """Return the body of a response as a stream."""
-    return cast("httpx.AsyncByteStream", derived(ResponseStream, conversation.http, "AsyncByteStream")(conversation))
+    kind: Any = derived(ResponseStream, conversation.http, "AsyncByteStream")
+    return kind(conversation)  # type: ignore[no-any-return]
 
 
 class ResponseStream:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -31,6 +32,8 @@ HTTP_EXTENSIONS: Mapping[str, Any] = {"http.response.debug": {}}
 WEBSOCKET_EXTENSIONS: Mapping[str, Any] = {"websocket.http.response": {}}
 
 _WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
+
+_NAME = itemgetter(0)
 
 _UNSAFE_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
 _UNSAFE_IN_VALUE = re.compile(rb"[\x00\r\n]")
@@ -89,10 +92,11 @@ def asks_for_websocket(scope: Scope) -> bool:
 
     One that asks to upgrade to something else, or without ``Connection: Upgrade``, is an ordinary request.
     """
-    for name, value in scope["headers"]:
-        if name == b"upgrade":
-            return value.lower() == b"websocket" and b"upgrade" in _tokens(scope, b"connection", lower=True)
-    return False
+    headers = scope["headers"]
+    if b"upgrade" not in map(_NAME, headers):
+        return False
+    value = next(value for name, value in headers if name == b"upgrade")
+    return value.lower() == b"websocket" and b"upgrade" in _tokens(scope, b"connection", lower=True)
 
 
 def websocket_scope(scope: Scope, *, extensions: Mapping[str, Any]) -> Scope:

@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, cast
 
 import httpx
 
+from ._blocking import reads_whole
 from ._http import HTTPLibrary, Request, Response, is_library, library_of
 from ._response import Response as Answer
 from ._transport import ANSWER
@@ -68,21 +69,21 @@ class Shortcut(Generic[Request]):
     """What the short ways of both clients share. A client of the library has to stand behind it."""
 
     def __init__(self, *, transport: Any, **options: Any) -> None:
+        self._library = library_of(self)
         self._sender = transport
         self._mounted = bool(options.get("mounts") or options.get("proxy"))
         self._default_encoding_of_responses = options.get("default_encoding", "utf-8")
         self._heads = Heads(None, [], {})
         base_url = options.get("base_url")
         if type(base_url) is str:
-            options["base_url"] = _parse(library_of(self), base_url)
+            options["base_url"] = _parse(self._library, base_url)
         as_the_library_s: Any = super()
         as_the_library_s.__init__(transport=transport, **options)
 
     def build_request(self, method: str, url: Any, **options: Any) -> Request:
         """Build a request, as ``httpx.Client.build_request``."""
         client: Any = self
-        as_the_library_s: Any = super()
-        http = library_of(self)
+        http = self._library
         given = {name: value for name, value in options.items() if value is not None and name != "timeout"}
         headers = given.pop("headers", None)
         cookies = client.cookies
@@ -90,6 +91,7 @@ class Shortcut(Generic[Request]):
         # Where there is no body, a method may bring headers of its own: as the first ones, with no way to get at them.
         known = alone or (all(given.values()) and (method == "GET" or not _BODIES.isdisjoint(given)))
         if type(url) is not str or client.params or not known or not _AS_GIVEN.issuperset(given):
+            as_the_library_s: Any = super()
             return cast("Request", as_the_library_s.build_request(method, url, **options))
 
         timeout = options.get("timeout", http.USE_CLIENT_DEFAULT)
@@ -101,11 +103,10 @@ class Shortcut(Generic[Request]):
         if head is None:
             head = heads.add(kind, url, http.Request(kind, self._merge(url), headers=heads.headers))
         if alone:
-            request = http.Request(
-                method, head.url, headers=head.headers, stream=http.ByteStream(b""), extensions=extensions
-            )
+            body = http.ByteStream(b"")
+            request: Any = http.Request(method, head.url, headers=head.headers, stream=body, extensions=extensions)
             request.read()  # so that it has its content
-            return cast("Request", request)
+            return request  # type: ignore[no-any-return]
         if headers is not None:
             head = Head(head.url, http.Headers(head.headers))
             head.headers.update(headers)
@@ -117,7 +118,7 @@ class Shortcut(Generic[Request]):
         client: Any = self
         as_the_library_s: Any = super()
         base_url = client.base_url
-        known = (library_of(self), str(base_url), url)
+        known = (self._library, str(base_url), url)
         merged = _merged.get(known)
         if merged is None:
             merged = as_the_library_s.build_request("GET", url).url
@@ -140,7 +141,7 @@ class Shortcut(Generic[Request]):
             options: How it is to be sent.
         """
         client: Any = self
-        http = library_of(self)
+        http = self._library
         hooks = client.event_hooks
         auth = options.get("auth", http.USE_CLIENT_DEFAULT)
         return not (
@@ -154,7 +155,7 @@ class Shortcut(Generic[Request]):
             or client.max_redirects < 0
             or self._mounted
             or verb in vars(self._sender)  # a test has put something in its place, which is to see each request once
-            or not _is_own(client_class)
+            or not _is_own(client_class.send)
             or not _WAYS_OF_SENDING.issuperset(options)
             or _logger(http).isEnabledFor(logging.INFO)
         )
@@ -162,10 +163,10 @@ class Shortcut(Generic[Request]):
     def _is_the_answer(self, response: Any, request: httpx.Request) -> bool:
         """Whether the client has nothing to do because of the response. Note with it, then, what it is to know."""
         client: Any = self
-        if not isinstance(response, Answer) or cast("httpx.Response", response).has_redirect_location:
+        answer: Any = response
+        if not isinstance(response, Answer) or answer.has_redirect_location:
             request.extensions[ANSWER] = response
             return False
-        answer = cast("httpx.Response", response)
         answer.request = request
         answer.default_encoding = self._default_encoding_of_responses
         client.cookies.extract_cookies(response)
@@ -177,23 +178,23 @@ class AwaitedShortcut(Shortcut[Request], Generic[Request, Response]):
 
     async def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
         """Send a request, as ``httpx.AsyncClient.send``."""
-        as_the_library_s: Any = super()
-        http = library_of(self)
-        sent = cast("httpx.Request", request)
+        http = self._library
+        sent: Any = request
         if self._only_passes_on(sent, http.AsyncClient, "handle_async_request", http.AsyncByteStream, options):
             try:
-                response = await self._sender.handle_async_request(request)
+                response: Response = await self._sender.handle_async_request(request)
                 if self._is_the_answer(response, sent):
                     if not stream:
                         await _read(response)
-                    return cast("Response", response)
+                    return response
             except http.RequestError as error:
                 error.request = sent
                 raise
+        as_the_library_s: Any = super()
         return cast("Response", await as_the_library_s.send(request, stream=stream, **options))
 
 
-async def _read(response: httpx.Response) -> None:
+async def _read(response: Any) -> None:
     try:
         await response.aread()
     except BaseException:
@@ -205,24 +206,28 @@ class BlockingShortcut(Shortcut[Request], Generic[Request, Response]):
     """The short way through a ``Client`` of the library."""
 
     def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
-        """Send a request, as ``httpx.Client.send``."""
-        as_the_library_s: Any = super()
-        http = library_of(self)
-        sent = cast("httpx.Request", request)
-        if self._only_passes_on(sent, http.Client, "handle_request", http.SyncByteStream, options):
-            try:
-                response = self._sender.handle_request(request)
-                if self._is_the_answer(response, sent):
-                    if not stream:
-                        _read_blocking(response)
-                    return cast("Response", response)
-            except http.RequestError as error:
-                error.request = sent
-                raise
-        return cast("Response", as_the_library_s.send(request, stream=stream, **options))
+        """Send a request, as ``httpx.Client.send``. Unless it streams, one trip into the loop does it all."""
+        http = self._library
+        sent: Any = request
+        token = reads_whole.set(not stream)
+        try:
+            if self._only_passes_on(sent, http.Client, "handle_request", http.SyncByteStream, options):
+                try:
+                    response: Response = self._sender.handle_request(request)
+                    if self._is_the_answer(response, sent):
+                        if not stream:
+                            _read_blocking(response)
+                        return response
+                except http.RequestError as error:
+                    error.request = sent
+                    raise
+            as_the_library_s: Any = super()
+            return cast("Response", as_the_library_s.send(request, stream=stream, **options))
+        finally:
+            reads_whole.reset(token)
 
 
-def _read_blocking(response: httpx.Response) -> None:
+def _read_blocking(response: Any) -> None:
     try:
         response.read()
     except BaseException:
@@ -236,10 +241,14 @@ def _parse(http: HTTPLibrary, url: str) -> httpx.URL:
     return http.URL(url)
 
 
-def _is_own(client_class: Any) -> bool:
+def _is_own(send: Any) -> bool:
     """Whether the library's `send` is its own: tracing libraries put theirs in its place."""
-    send = client_class.send
-    return type(send) is FunctionType and is_library(send.__globals__["__name__"])  # __module__ is copied by wraps()
+    return type(send) is FunctionType and _comes_with_library(send)
+
+
+@lru_cache
+def _comes_with_library(function: FunctionType) -> bool:
+    return is_library(function.__globals__["__name__"])  # __module__ is copied by wraps()
 
 
 @lru_cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 import anyio
 import httpx
 
-from ._blocking import BlockingTransport, reads_whole
+from ._blocking import BlockingTransport
 from ._blocking_session import WebSocketSession
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
@@ -170,15 +170,6 @@ class BlockingClient(
         """
         sending = sending_options(options)
         return self.send(self.build_request(method, url, **options), **sending)
-
-    def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
-        """Send a request, as ``httpx.Client.send``. Unless it streams, one trip into the loop does it all."""
-        token = reads_whole.set(not stream)
-        try:
-            as_the_library_s: Any = super()
-            return cast("Response", as_the_library_s.send(request, stream=stream, **options))
-        finally:
-            reads_whole.reset(token)
 
     def websocket_connect(
         self,

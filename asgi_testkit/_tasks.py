@@ -154,6 +154,7 @@ class IndependentTask(Generic[T]):
     exception: BaseException | None = None
     _cancelled = False
     _abandoned = False
+    _finished: Wakeup | None = None  # there is one as soon as anybody waits
     _coroutine: Any = None
     _native: Any = None  # on asyncio, its task
     _scope: Any = None  # around the call: anyio's or trio's
@@ -177,7 +178,6 @@ class IndependentTask(Generic[T]):
         self._function = function
         self._scoped = scoped
         self._on_done: Callable[[], object] | None = None
-        self._finished = Wakeup()
         context = contextvars.copy_context() if context is None else context
         _running.add(self)
         if asyncio_runs():
@@ -204,22 +204,19 @@ class IndependentTask(Generic[T]):
 
     async def _run_on_asyncio(self, cancelled_error: type[BaseException]) -> None:
         try:
-            if self._scoped:
-                await self._call_in_scope()
-            else:
+            if not self._scoped:
                 self.result = await self._function()
                 self.returned = True
+            else:
+                with _asyncio_scope()() as self._scope:
+                    if self._cancelled:  # pragma: <3.12 - before it started
+                        self._scope.cancel()
+                    self.result = await self._function()
+                    self.returned = True
         except BaseException as error:
             if not (self._abandoned or (self._cancelled and isinstance(error, cancelled_error))):
                 self.exception = error
         self._end()
-
-    async def _call_in_scope(self) -> None:
-        with _asyncio_scope()() as self._scope:
-            if self._cancelled:  # pragma: <3.12 - before it started
-                self._scope.cancel()
-            self.result = await self._function()
-            self.returned = True
 
     async def _run_on_trio(self) -> None:
         import trio
@@ -240,7 +237,8 @@ class IndependentTask(Generic[T]):
     def _end(self) -> None:
         self.done = True
         _running.discard(self)
-        self._finished.fire()
+        if self._finished is not None:
+            self._finished.fire()
         on_done, self._on_done = self._on_done, None  # no cycle is left for the garbage collector
         del self._function
         if on_done is not None:
@@ -276,7 +274,11 @@ class IndependentTask(Generic[T]):
 
         The rest is as with `Wakeup.wait`.
         """
-        return self.done or await self._finished.wait(timeout, cancelled)
+        if self.done:
+            return True
+        if self._finished is None:
+            self._finished = Wakeup()
+        return await self._finished.wait(timeout, cancelled)
 
     async def end(self, *, grace: float, noticed: Callable[[], object] = bool, at_once: bool = False) -> None:
         """See the task to its end: let it run for a while, then cancel it, and wait until it has ended.

@@ -30,7 +30,6 @@ ONLY_BLOCKING_OPTIONS = {
 }
 ONLY_BLOCKING_NAMES = {
     "portal": "the awaited client needs no way into its loop",
-    "send": "one trip into the loop for a whole call: there is none to save where all is awaited",
 }
 
 ONLY_AWAITED_NAMES = {

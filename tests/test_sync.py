@@ -22,7 +22,7 @@ import pytest
 
 from asgi_testkit import ASGIProtocolError, Message, Receive, Scope, Send, TestClient
 from asgi_testkit._blocking import WholeBody
-from asgi_testkit._hop import ThreadHop
+from asgi_testkit._hop import Call
 from asgi_testkit._tasks import current_loop
 
 from .backends import BACKENDS, Backend
@@ -65,16 +65,16 @@ def opening(request: pytest.FixtureRequest, backend: Backend) -> Opener:
 
 
 @pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The calls from other threads into a loop, by name."""
-    names: list[str] = []
-    call = ThreadHop.call
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The calls from outside into a loop, by name."""
+    names: list[Any] = []
+    init = Call.__init__
 
-    def counted(self: ThreadHop, function: Callable[[], Awaitable[Any]], *, name: str) -> Any:
+    def counted(self: Call[Any], function: Callable[[], Awaitable[Any]], name: object) -> None:
         names.append(name)
-        return call(self, function, name=name)
+        init(self, function, name)
 
-    monkeypatch.setattr(ThreadHop, "call", counted)
+    monkeypatch.setattr(Call, "__init__", counted)
     return names
 
 
@@ -316,11 +316,11 @@ def test_closing_a_bare_client_sees_a_detached_app_to_its_end(backend: Backend) 
     assert story == ["ended"]
 
 
-def test_closing_a_bare_client_that_has_nothing_to_see_to_takes_no_trip(trips: list[str]) -> None:
+def test_closing_a_bare_client_that_has_nothing_to_see_to_takes_no_trip(trips: list[Any]) -> None:
     client = TestClient(hello)
-    client.get("/")
+    response = client.get("/")
     client.close()
-    assert trips == ["GET /"]
+    assert trips == [response.request]
 
 
 def test_a_client_that_is_collected_while_its_app_runs_warns_and_names_what_runs() -> None:
@@ -434,7 +434,7 @@ async def test_in_async_code_of_another_loop_it_works_and_blocks(opening: Opener
     ids=["get", "content", "json", "form", "multipart", "send"],
 )
 def test_a_small_request_takes_one_trip(
-    opening: Opener, trips: list[str], request_it: Callable[[TestClient], httpx.Response]
+    opening: Opener, trips: list[Any], request_it: Callable[[TestClient], httpx.Response]
 ) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
@@ -450,7 +450,7 @@ def test_a_small_request_takes_one_trip(
         assert len(trips) == 1
 
 
-def test_what_is_there_of_a_stream_comes_in_one_trip(opening: Opener, trips: list[str]) -> None:
+def test_what_is_there_of_a_stream_comes_in_one_trip(opening: Opener, trips: list[Any]) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
         await start(send)
