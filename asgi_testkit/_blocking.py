@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,13 @@ from ._errors import exception_in_flight, tell_beside
 from ._exchange import HTTPExchange
 from ._http import derived, library_of, network_of
 from ._response import Response, ResponseStream
-from ._transport import ANSWER, AppTransport
+from ._transport import ANSWER, AppTransport, reads_whole
 from ._types import Scope
 from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     from ._hop import Hop
     from ._loops import LoopThread
-
-#: Whether the request that is being sent is read to its end at once. Then one trip into the loop does it all.
-reads_whole = contextvars.ContextVar("reads_whole", default=False)
 
 #: A request body whose length is known and no more than this many bytes is read before the trip.
 _SMALL_BODY = 65536

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import httpx
 from anyio.from_thread import BlockingPortal
 
-from ._blocking import BlockingTransport, reads_whole
+from ._blocking import BlockingTransport
 from ._conversation import Conversation
 from ._hop import Hop
 from ._http import derived, library_of
+from ._transport import reads_whole
 from ._types import ASGIApp
 
 T = TypeVar("T")

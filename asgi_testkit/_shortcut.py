@@ -16,10 +16,9 @@ from typing import Any, Generic, NamedTuple, cast
 
 import httpx
 
-from ._blocking import reads_whole
 from ._http import HTTPLibrary, Request, Response, is_library, library_of
 from ._response import Response as Answer
-from ._transport import ANSWER
+from ._transport import ANSWER, reads_whole
 
 #: What the constructor of a request takes just as `build_request` does.
 _BODIES = frozenset({"content", "data", "files", "json"})

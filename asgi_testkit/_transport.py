@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -31,6 +32,9 @@ MESSAGE_LEVEL = "asgi.websocket"
 
 #: The request extension by which a client hands over the answer that it has got already.
 ANSWER = "asgi.answer"
+
+#: Whether the request that is being sent is read to its end at once. Then one trip of a blocking client does it all.
+reads_whole = contextvars.ContextVar("reads_whole", default=False)
 
 
 class AppTransport(Generic[Request, Response]):
