@@ -195,10 +195,10 @@ class Call(Generic[T]):
         """Return what the function returned, or raise what it raised, unless a loop that ends cancelled it."""
         if self._task is None or not self._task.done:
             raise _loop_has_ended(self.name)
-        error = self._task.exception
-        if error is None:
+        if self._task.returned:
             return self._task.result
-        if loop_ends and not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+        error = self._task.exception
+        if error is None or (loop_ends and not isinstance(error, Exception | KeyboardInterrupt | SystemExit)):
             raise _loop_has_ended(self.name) from error
         raise error
 

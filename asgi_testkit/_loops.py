@@ -7,13 +7,15 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from ._errors import ApplicationStuckError
 from ._hop import Call, ThreadHop
-from ._tasks import IndependentTask
+from ._tasks import CANCEL_TIMEOUT, IndependentTask
 
 
 class LoopThread:
@@ -24,7 +26,7 @@ class LoopThread:
     """
 
     hop: ThreadHop
-    _ending: anyio.Event
+    _ending: anyio.Event | None = None
     _opened: anyio.Event
     _portal: BlockingPortal | None = None
     _keeper: IndependentTask[None] | None = None
@@ -61,6 +63,11 @@ class LoopThread:
             raise
 
     @property
+    def runs(self) -> bool:
+        """Whether the loop has not ended."""
+        return self._thread.is_alive()
+
+    @property
     def portal(self) -> BlockingPortal:
         """Anyio's way into the loop, for tests; most need none, so it is opened when it is first asked for."""
         if self._portal is None:
@@ -78,17 +85,27 @@ class LoopThread:
         try:
             async with BlockingPortal() as self._portal:
                 self._opened.set()
-                await self._ending.wait()
+                await self._until_ending()
                 await self._portal.stop(cancel_remaining=True)
         finally:
-            self._ending.set()  # what a call into the portal raises may end the loop, as it ends anyio's
+            self._end()  # what a call into the portal raises may end the loop, as it ends anyio's
 
     def stop(self) -> None:
-        """Cancel what a test has left running in the portal, and end the loop and its thread."""
+        """Cancel what a test or the app has left running in the loop, and end that and its thread.
+
+        Raises:
+            ApplicationStuckError: They have not ended in time, and are left to themselves.
+        """
         self.hop.close()
-        self.hop.post(self._ending.set)
-        self._thread.join()
+        self.hop.post(self._end)
+        self._thread.join(2 * CANCEL_TIMEOUT)
         self.hop.end()
+        if self.runs:
+            msg = (
+                f"the event loop of a blocking client was told to end, and {2 * CANCEL_TIMEOUT} seconds later it has "
+                "not: something that runs in it, a task of the app perhaps, swallows its cancellation, or never waits"
+            )
+            raise ApplicationStuckError(msg)
 
     def stop_after(self, last: Callable[[], Awaitable[object]]) -> None:
         """Run `last` in the loop, then do as `stop`, in one trip. What `last` raises is raised when all has ended."""
@@ -98,7 +115,7 @@ class LoopThread:
                 await last()
             finally:
                 self.hop.close()
-                self._ending.set()
+                self._end()
 
         try:
             self.hop.call(run, name="shutdown")
@@ -107,23 +124,34 @@ class LoopThread:
 
     def _run(self, backend: str, backend_options: dict[str, Any], first: Call[object] | None) -> None:
         try:
-            anyio.run(self._serve, first, backend=backend, backend_options=backend_options)
+            anyio.run(self._open, first, backend=backend, backend_options=backend_options)
         except BaseException as error:
             if not self._started.done():
                 self._started.set_exception(error)
             # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
 
-    async def _serve(self, first: Call[object] | None) -> None:
+    async def _open(self, first: Call[object] | None) -> None:
         self.hop = ThreadHop()
-        self._ending = anyio.Event()
         self._started.set_result(None)
-        if self._unwanted:
-            self._ending.set()
-        elif first is not None:
+        if first is not None and not self._unwanted:
             first.start()
-        await self._ending.wait()
+        await self._serve()
+
+    async def _serve(self) -> None:
+        await self._until_ending()
         if self._keeper is not None:
             await self._keeper.wait(None)
+
+    async def _until_ending(self) -> None:
+        if self._ending is None:
+            self._ending = anyio.Event()
+        if not self._unwanted:
+            await self._ending.wait()
+
+    def _end(self) -> None:
+        self._unwanted = True
+        if self._ending is not None:
+            self._ending.set()
 
 
 class SharedLoops:
@@ -138,9 +166,13 @@ class SharedLoops:
         """Return the loop thread for a configuration."""
         with self._lock:
             self._notice_fork()
-            for known_backend, known_options, loop in self._loops:
+            for known in self._loops:
+                known_backend, known_options, loop = known
                 if known_backend == backend and known_options == backend_options:
-                    return loop
+                    if loop.runs:
+                        return loop
+                    self._loops.remove(known)
+                    break
             if not self._loops:
                 atexit.register(self.stop)
             loop = LoopThread(backend, backend_options)
@@ -148,11 +180,11 @@ class SharedLoops:
             return loop
 
     def stop(self) -> None:
-        """End all of them."""
-        with self._lock:
+        """End all of them, each of them, whatever the others raise."""
+        with self._lock, ExitStack() as stack:
             self._notice_fork()
             while self._loops:
-                self._loops.pop()[2].stop()
+                stack.callback(self._loops.pop()[2].stop)
 
     def _notice_fork(self) -> None:
         if self._process != os.getpid():  # the threads are the parent's

@@ -16,9 +16,10 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
-from asgi_testkit import Receive, Scope, Send, TestClient, _loops
+from asgi_testkit import ApplicationStuckError, Receive, Scope, Send, TestClient, _loops
 from asgi_testkit._hop import ThreadHop
 from asgi_testkit._loops import LoopThread, SharedLoops
 from asgi_testkit._tasks import current_loop
@@ -174,6 +175,30 @@ def test_a_backend_that_cannot_start_is_an_error_and_leaves_no_thread() -> None:
     with pytest.raises(LookupError, match="no loop today"):
         LoopThread("asyncio", {"loop_factory": no_loop})
     assert set(threading.enumerate()) <= before
+
+
+@contextmanager
+def stubborn(loop: LoopThread, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a task in the loop that swallows its cancellation until the end of this."""
+    monkeypatch.setattr(_loops, "CANCEL_TIMEOUT", 0.01)
+    let_go = threading.Event()
+
+    async def swallow() -> None:
+        await anyio.to_thread.run_sync(let_go.wait, 10)
+
+    loop.portal.start_task_soon(swallow)
+    try:
+        yield
+    finally:
+        let_go.set()
+        loop._thread.join(10)
+        assert not loop._thread.is_alive()
+
+
+def test_a_loop_that_does_not_end_is_an_error_and_no_hang(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = LoopThread(backend.name, backend.options)
+    with stubborn(loop, monkeypatch), pytest.raises(ApplicationStuckError, match=r"0\.02 seconds later it has not"):
+        loop.stop()
 
 
 def test_ctrl_c_before_the_loop_runs_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,6 +365,31 @@ def test_after_a_fork_the_loops_are_the_parent_s(shared: SharedLoops, monkeypatc
     shared._loops.clear()
 
 
+def test_all_loops_are_stopped_though_one_does_not_end(shared: SharedLoops, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops = [shared.get(backend.name, backend.options) for backend in BACKENDS]
+    with stubborn(loops[1], monkeypatch):
+        with pytest.raises(ApplicationStuckError):
+            shared.stop()
+        monkeypatch.undo()
+        for loop in loops[:1] + loops[2:]:
+            loop._thread.join(10)
+        assert [loop.runs for loop in loops] == [False, True] + [False] * (len(loops) - 2)
+
+
+def test_a_loop_that_has_ended_by_itself_is_replaced(shared: SharedLoops, backend: Backend) -> None:
+    async def fail() -> None:
+        raise SystemExit(3)
+
+    first = shared.get(backend.name, backend.options)
+    with pytest.raises(SystemExit):
+        first.portal.call(fail)
+    first._thread.join(10)
+    second = shared.get(backend.name, backend.options)
+    assert second is not first
+    assert second is shared.get(backend.name, backend.options)
+    assert TestClient(answer, backend=backend.name, backend_options=backend.options).get("/").text == "answer"
+
+
 def test_after_a_stop_the_loops_start_anew(shared: SharedLoops) -> None:
     first = shared.get("asyncio", {})
     shared.stop()
@@ -423,3 +473,30 @@ WAYS_TO_END = {
 def test_the_loops_end_with_the_process_without_a_warning(way: str, arguments: tuple[str, ...]) -> None:
     source = textwrap.dedent(IN_A_PROCESS) + textwrap.dedent(WAYS_TO_END[way])
     assert run_program(source, *arguments).split() == ["answer"]
+
+
+def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process() -> None:
+    told = run_program(
+        """
+        import asyncio
+        from asgi_testkit import TestClient, _loops
+
+        _loops.CANCEL_TIMEOUT = 0.05
+
+        async def swallow():
+            while True:
+                try:
+                    await asyncio.sleep(1000)
+                except asyncio.CancelledError:
+                    print("swallowed", flush=True)
+
+        async def app(scope, receive, send):
+            app.task = asyncio.create_task(swallow())
+            await send({"type": "http.response.start", "status": 204})
+            await send({"type": "http.response.body"})
+
+        print(TestClient(app).get("/").status_code, flush=True)
+        """,
+        may_complain=True,  # Python, of the error that is raised at exit
+    )
+    assert told.split() == ["204", "swallowed"]
