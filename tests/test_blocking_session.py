@@ -34,6 +34,7 @@ from asgi_testkit import (
 )
 
 from .backends import BACKENDS, Backend
+from .ctrl_c import press_ctrl_c
 from .messages import Gate, Recorder, accept, echo, hang_up, hello, say
 from .programs import ROOT
 
@@ -480,10 +481,6 @@ def test_a_client_that_is_collected_with_an_open_session_warns_and_names_it(back
 def _looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that comes just before the thread begins to wait is noticed at its next look at the loop."""
     monkeypatch.setattr(_hop, "LOOK_INTERVAL", 0.02)
-
-
-def press_ctrl_c() -> None:
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 @pytest.mark.usefixtures("_looking_often")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from asgi_testkit._hop import Call, ThreadHop
 from asgi_testkit._tasks import current_loop
 
 from .backends import BACKENDS, Backend
+from .ctrl_c import press_ctrl_c
 
 variable = contextvars.ContextVar("variable", default="nobody's")
 
@@ -45,11 +45,6 @@ def hop(portal: BlockingPortal) -> ThreadHop:
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_hop, "LOOK_INTERVAL", 0.005)
-
-
-def press_ctrl_c() -> None:
-    """Do what the terminal does: the main thread alone takes notice."""
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 class Outcome:

@@ -26,6 +26,7 @@ from asgi_testkit._hop import Call
 from asgi_testkit._tasks import current_loop
 
 from .backends import BACKENDS, Backend
+from .ctrl_c import press_ctrl_c
 from .messages import Gate, body, hello, start
 from .programs import ROOT
 
@@ -70,7 +71,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     names: list[Any] = []
     init = Call.__init__
 
-    def counted(self: Call[Any], function: Callable[[], Awaitable[Any]], name: object) -> None:
+    def counted(self: Call[Any], function: Callable[[], Awaitable[Any]], name: object, **options: Any) -> None:
         names.append(name)
         init(self, function, name)
 
@@ -747,10 +748,6 @@ def test_the_exchange_tells_of_the_app_while_it_runs_and_afterwards(opening: Ope
 
 
 # Ctrl-C
-
-
-def press_ctrl_c() -> None:
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def test_ctrl_c_is_a_disconnect_for_the_app_and_the_client_lives_on(opening: Opener) -> None:
