@@ -26,18 +26,22 @@ _SMALL_BODY = 65536
 
 
 class BlockingTransport:
-    """Sends requests to an `ASGITransport` in another thread's event loop.
+    """Sends requests to an `ASGITransport` in another thread's event loop, or in one that this thread runs for them.
 
     There is a ``BaseTransport`` of the library to derive it from.
 
     Attributes:
         own_loop: The loop that an entered client has for itself; the others share one.
+        standby: Whether the shared loop may run in the thread that sends.
     """
+
+    standby = True
 
     def __init__(
         self, transport: AppTransport[httpx.Request, httpx.Response], backend: str, backend_options: Mapping[str, Any]
     ) -> None:
         self.own_loop: LoopThread | None = None
+        self._shared_loop: LoopThread | None = None
         self._transport = transport
         self._configuration = (backend, backend_options)
 
@@ -59,9 +63,11 @@ class BlockingTransport:
         """The way into the loop."""
         if self.own_loop is not None:
             return self.own_loop.hop
-        from ._loops import shared_loops
+        if self._shared_loop is None or not self._shared_loop.runs:  # nor does it after a fork
+            from ._loops import shared_loops
 
-        return shared_loops.get(*self._configuration).hop
+            self._shared_loop = shared_loops.get(*self._configuration, standby=self.standby)
+        return self._shared_loop.hop
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
@@ -81,7 +87,7 @@ class BlockingTransport:
                 kind: Any = derived(BlockingStream, library_of(request), "SyncByteStream")
                 response.stream = kind(response.extensions["asgi"], hop)
         else:
-            response = hop.call(lambda: self._whole(sent), name=request)
+            response = hop.call(lambda: self._whole(sent), name=request, in_place=True)
         if "network_stream" in response.extensions:
             from ._blocking_wire import BlockingWireStream
 

@@ -42,8 +42,14 @@ class Hop(ABC):
             raise RuntimeError(msg)
 
     @abstractmethod
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
-        """Run an async function in the loop, and return or raise its outcome."""
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object, in_place: bool = False) -> T:
+        """Run an async function in the loop, and return or raise its outcome.
+
+        Args:
+            function: The function.
+            name: What an error calls the work.
+            in_place: Whether the calling thread may run the loop for it: what the function does ends with it.
+        """
 
     @abstractmethod
     def post(self, function: Callable[[], object]) -> None:
@@ -53,23 +59,31 @@ class Hop(ABC):
 class ThreadHop(Hop):
     """The way that takes one trip there and one back for a whole call.
 
-    Create it in the loop. Every call ends: with the function's outcome, with the interruption of the calling thread
-    (Ctrl-C; the call is cancelled in the loop, and awaited, before it is raised), or with an error when the loop has
-    gone.
+    Create it in the loop's thread. Every call ends: with the function's outcome, with the interruption of the calling
+    thread (Ctrl-C; the call is cancelled in the loop, and awaited, before it is raised), or with an error when the loop
+    has gone.
+
+    Attributes:
+        closed: Whether the loop has ended, or is about to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, soon: Callable[[Callable[[], object]], object] | None = None) -> None:
+        """Note the thread.
+
+        Args:
+            soon: The loop's way to call from another thread; by default that of the loop which runs here.
+        """
         self._thread = threading.current_thread()
         self._calls: set[Call[Any]] = set()
-        self._closed = False
-        self._soon = soon_threadsafe()
+        self.closed = False
+        self._soon = soon_threadsafe() if soon is None else soon
 
     @property
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object, in_place: bool = False) -> T:
         """Run an async function in the loop, in a task of its own and a copy of this thread's context.
 
         Raises:
@@ -77,17 +91,17 @@ class ThreadHop(Hop):
             BaseException: Whatever the function raised, as it is.
         """
         self.check_thread(name)
-        call = Call(function, name)
-        return self.finish(call, lambda: self._soon(call.start))
+        return self.finish(Call(function, name, in_place=in_place))
 
-    def finish(self, call: Call[T], begin: Callable[[], object] = bool) -> T:
-        """Begin a call, unless it was started in the loop already, wait for its outcome, and return or raise that."""
+    def finish(self, call: Call[T], *, begun: bool = False) -> T:
+        """Begin a call, unless it was `begun` in the loop already, wait for its outcome, and return or raise that."""
         self._calls.add(call)
         try:
-            if self._closed:
+            if self.closed:
                 raise _loop_has_ended(call.name)
             try:
-                begin()
+                if not begun:
+                    self._begin(call)
             except RuntimeError as error:  # trio's RunFinishedError is one, too
                 raise _loop_has_ended(call.name) from error
             self._wait(call)
@@ -96,7 +110,7 @@ class ThreadHop(Hop):
             raise
         finally:
             self._calls.discard(call)
-        return call.outcome(loop_ends=self._closed)
+        return call.outcome(loop_ends=self.closed)
 
     def post(self, function: Callable[[], object]) -> None:
         """Have a plain function called in the loop, if it has not ended, and do not wait for that."""
@@ -107,13 +121,16 @@ class ThreadHop(Hop):
 
     def close(self) -> None:
         """Let no more calls in: the loop is about to end."""
-        self._closed = True
+        self.closed = True
 
     def end(self) -> None:
         """End the calls that the loop, which has ended, can answer no more."""
-        self._closed = True
+        self.closed = True
         for call in list(self._calls):
             call.lose()
+
+    def _begin(self, call: Call[Any]) -> None:
+        self._soon(call.start)
 
     def _wait(self, call: Call[Any], patience: float = float("inf")) -> None:
         while not call.finished.acquire(timeout=min(patience, LOOK_INTERVAL)):
@@ -152,9 +169,9 @@ class Bell:
 
 
 class Call(Generic[T]):
-    """One call into a loop of another thread."""
+    """One call into a loop of another thread, or, `in_place`, of this one."""
 
-    def __init__(self, function: Callable[[], Awaitable[T]], name: object) -> None:
+    def __init__(self, function: Callable[[], Awaitable[T]], name: object, *, in_place: bool = False) -> None:
         self.finished: threading.Lock = threading.Lock()
         self.finished.acquire()
         self._context = contextvars.copy_context()
@@ -163,6 +180,7 @@ class Call(Generic[T]):
             self._context.run(sniffio.current_async_library_cvar.set, None)
         self._function = function
         self.name = name
+        self.in_place = in_place
         self._task: IndependentTask[T] | None = None
 
     @property
@@ -176,6 +194,11 @@ class Call(Generic[T]):
         del self._function  # a loop's first call is kept as long as its thread, and must not keep a client with it
         # It may be over at once. The waiting thread, quick as it may be, has to find the task all the same.
         self._task.when_done(self.finished.release)
+
+    async def wait(self) -> None:
+        """Wait until it has ended; in the loop, after the start. Cancelling this changes nothing for the call."""
+        assert self._task is not None
+        await self._task.wait(None)
 
     def cancel(self) -> None:
         """Cancel it; in the loop's thread."""

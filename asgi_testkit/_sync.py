@@ -1,4 +1,4 @@
-"""TestClient: the blocking face. It forwards to the transport in another thread's event loop, and does nothing else."""
+"""TestClient: the blocking face. It forwards to the transport in an event loop of its own, and does nothing else."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ class BlockingClient(
 class TestClient(
     BlockingClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, WebSocketSession], httpx.Client
 ):
-    """Tests an ASGI app from blocking code: requests are sent to an event loop in another thread.
+    """Tests an ASGI app from blocking code: requests are sent to an event loop of the client's.
 
     Everything of ``httpx.Client`` works. ``with TestClient(app) as client:`` gives the client a loop of its own, and
     runs the app's lifespan around the block. Without ``with``, requests work and no lifespan runs; all such clients

@@ -217,7 +217,7 @@ def test_a_call_that_was_started_in_the_loop_is_finished_without_a_trip(
     call = Call(suspend, "a call")
     portal.call(call.start)
     monkeypatch.setattr(hop, "_soon", None)
-    assert hop.finish(call) == "answer"
+    assert hop.finish(call, begun=True) == "answer"
 
 
 def test_a_function_can_be_posted_without_waiting_for_it(hop: ThreadHop, portal: BlockingPortal) -> None:

@@ -73,7 +73,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def counted(self: Call[Any], function: Callable[[], Awaitable[Any]], name: object, **options: Any) -> None:
         names.append(name)
-        init(self, function, name)
+        init(self, function, name, **options)
 
     monkeypatch.setattr(Call, "__init__", counted)
     return names
