@@ -101,24 +101,16 @@ class StandbyHop(ThreadHop):
         super().post(function)
 
     def _begin(self, call: Call[Any]) -> None:
-        if not (call.in_place and self._is_lent_here() and self._run_here(call)):
+        # Another thread than the borrower must not wait for its turn.
+        if not (call.in_place and threading.get_ident() == self._borrower and self._run_here(call)):
             self.need_thread()
             # Not in the round in which the borrower pauses: the call would begin in one thread and end in the other.
             self._soon(call.start if self._taken_over else lambda: self._loop.call_soon(call.start))
 
-    def _is_lent_here(self) -> bool:
-        return (
-            not self._needed.is_set()
-            and threading.get_ident() == self._borrower
-            and not loop_runs_here()
-            and sys.exception() is None
-            and not (self._takes_signals and _signals_may_raise())
-        )
-
     def _run_here(self, call: Call[Any]) -> bool:
-        """Run the loop until the call has ended, or the loop's own thread goes on. Return False if that has it."""
+        """Run the loop until the call has ended, or the loop's own thread goes on. Return False if that has to."""
         with self._turn:
-            if self._needed.is_set():
+            if not self._can_run_here():
                 return False
             try:
                 self._runner.run(self._drive(call))
@@ -136,6 +128,14 @@ class StandbyHop(ThreadHop):
                 if asyncio.all_tasks(self._loop):
                     self._needed.set()
             return True
+
+    def _can_run_here(self) -> bool:
+        return (
+            not self._needed.is_set()
+            and not loop_runs_here()
+            and sys.exception() is None
+            and not (self._takes_signals and _signals_may_raise())
+        )
 
     async def _drive(self, call: Call[Any]) -> None:
         threads = threading.active_count()
