@@ -32,7 +32,7 @@ class StarletteCore(ClientCore):
     Attributes:
         app: The app whose lifespan it is.
         app_state: What the app keeps in ``scope["state"]``.
-        task: The app's lifespan, as a future of ``concurrent.futures``.
+        task: The app's lifespan, as a future of ``concurrent.futures``. Cancelling it has no effect.
     """
 
     task: Future[None]
@@ -61,6 +61,7 @@ class StarletteCore(ClientCore):
     async def open(self, owner: str) -> None:
         """Run the app's startup. What the app raises is raised, be it that it does not support lifespan."""
         self.task = Future()
+        self.task.set_running_or_notify_cancel()  # so that it cannot be cancelled: that would not end the lifespan
         cause = None
         try:
             await super().open(owner)

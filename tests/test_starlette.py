@@ -307,6 +307,7 @@ def test_the_lifespan_is_a_future(client_of: Opener) -> None:
     with client:
         task = client.task
         assert not task.done()
+        assert not task.cancel()  # it is not the lifespan itself, and stays as it is
     assert task.result(timeout=5) is None
 
 
