@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import anyio
@@ -20,7 +21,7 @@ from asgi_testkit._hop import Call, ThreadHop
 from asgi_testkit._tasks import current_loop
 
 from .backends import BACKENDS, Backend
-from .ctrl_c import press_ctrl_c
+from .ctrl_c import press_ctrl_c, sleep_through_ctrl_c
 
 variable = contextvars.ContextVar("variable", default="nobody's")
 
@@ -395,20 +396,11 @@ def test_what_a_call_raises_while_the_loop_ends_is_raised_as_itself(backend: Bac
 def test_ctrl_c_cancels_the_call_and_is_raised_when_it_has_ended(hop: ThreadHop) -> None:
     story: list[str] = []
 
-    async def sleep() -> None:
-        press_ctrl_c()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.lowlevel.checkpoint()
-            story.append("ended")
-
     async def answer() -> str:
         return "answer"
 
     with pytest.raises(KeyboardInterrupt):
-        hop.call(sleep, name="a call")
+        hop.call(partial(sleep_through_ctrl_c, story), name="a call")
     assert story == ["ended"]
     assert not hop._calls
     assert hop.call(answer, name="a call after it") == "answer"

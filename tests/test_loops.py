@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import os
-import signal
 import sys
 import textwrap
 import threading
@@ -25,6 +24,7 @@ from asgi_testkit._loops import LoopThread, SharedLoops
 from asgi_testkit._tasks import current_loop
 
 from .backends import BACKENDS, Backend
+from .ctrl_c import press_ctrl_c
 from .programs import run_program
 
 
@@ -209,7 +209,7 @@ def test_ctrl_c_before_the_loop_runs_ends_it(monkeypatch: pytest.MonkeyPatch) ->
         def __init__(self) -> None:
             super().__init__()
             threads.append(threading.current_thread())
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            press_ctrl_c()
             assert interrupted.wait(10)
 
     monkeypatch.setattr(_loops, "ThreadHop", Hop)

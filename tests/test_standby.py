@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import anyio
@@ -22,7 +23,7 @@ from asgi_testkit import Message, Receive, Scope, Send, TestClient, _hop
 from asgi_testkit._loops import LoopThread, StandbyLoop, shared_loops
 
 from .backends import BACKENDS, Backend
-from .ctrl_c import press_ctrl_c
+from .ctrl_c import press_ctrl_c, sleep_through_ctrl_c
 from .messages import accept, body, hello, say, start
 from .programs import run_program
 
@@ -465,16 +466,7 @@ def test_an_async_generator_that_is_left_is_closed(options: dict[str, Any]) -> N
 def test_ctrl_c_cancels_the_app_and_is_raised_when_that_has_ended(options: dict[str, Any]) -> None:
     story: list[str] = []
 
-    async def sleep() -> None:
-        press_ctrl_c()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.lowlevel.checkpoint()
-            story.append("ended")
-
-    client = TestClient(Threads(sleep), **options)
+    client = TestClient(Threads(partial(sleep_through_ctrl_c, story)), **options)
     with pytest.raises(KeyboardInterrupt):
         client.get("/")
     assert story == ["ended"]
