@@ -228,8 +228,6 @@ class SharedLoops:
                         return loop
                     self._loops.remove(known)
                     break
-            if not self._loops:
-                atexit.register(self.stop)
             loop = kind(backend, backend_options)
             self._loops.append((backend, dict(backend_options), loop))
             return loop
@@ -248,3 +246,4 @@ class SharedLoops:
 
 
 shared_loops = SharedLoops()
+atexit.register(shared_loops.stop)
