@@ -32,7 +32,7 @@ OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir())
 
 # One Python, neither the oldest nor the newest, runs the suite on httpx2, and without measuring coverage, which takes a
-# third of the time: what it reaches, another reaches, too. Five runs of the suite would be too many for CI.
+# quarter of the time: what it reaches, another reaches, too. Five runs of the suite would be too many for CI.
 ON_HTTPX2 = PYTHONS[1]
 
 # What of the suite notices a file that is missing in the wheel: all names, the docs, each face, the plugin.

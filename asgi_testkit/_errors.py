@@ -45,10 +45,10 @@ class BrokenContractError(ASGIProtocolError, AssertionError):
 
 
 class ApplicationStuckError(RuntimeError):
-    """The app was cancelled and has not ended.
+    """The app was cancelled and has not ended; or a task that it started has not, when a blocking client's loop was to.
 
     It swallows its cancellation (``except BaseException`` or a bare ``except:`` in a loop?) or is shielded from it.
-    The text shows where it is suspended.
+    The text shows where the app is suspended. Of what it started by itself, only the app knows.
     """
 
 

@@ -1,4 +1,4 @@
-"""Event loops in threads of their own, for blocking clients."""
+"""Event loops for blocking clients, each with a thread of its own, which may stand by while another runs the loop."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class StandbyHop(ThreadHop):
                 await asyncio.sleep(0)
         call.start()
         await call.wait()
-        if threading.active_count() > threads:
+        if threading.active_count() > threads:  # asked here, since anyio's workers end with this task
             self._needed.set()
 
     def _interrupt(self, call: Call[Any]) -> None:
