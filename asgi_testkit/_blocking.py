@@ -26,16 +26,13 @@ _SMALL_BODY = 65536
 
 
 class BlockingTransport:
-    """Sends requests to an `ASGITransport` in another thread's event loop, or in one that this thread runs for them.
+    """Sends requests to an `ASGITransport` in another thread's event loop.
 
     There is a ``BaseTransport`` of the library to derive it from.
 
     Attributes:
         own_loop: The loop that an entered client has for itself; the others share one.
-        standby: Whether the shared loop may run in the thread that sends.
     """
-
-    standby = True
 
     def __init__(
         self, transport: AppTransport[httpx.Request, httpx.Response], backend: str, backend_options: Mapping[str, Any]
@@ -66,7 +63,7 @@ class BlockingTransport:
         if self._shared_loop is None or not self._shared_loop.runs:  # nor does it after a fork
             from ._loops import shared_loops
 
-            self._shared_loop = shared_loops.get(*self._configuration, standby=self.standby)
+            self._shared_loop = shared_loops.get(*self._configuration)
         return self._shared_loop.hop
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -87,7 +84,7 @@ class BlockingTransport:
                 kind: Any = derived(BlockingStream, library_of(request), "SyncByteStream")
                 response.stream = kind(response.extensions["asgi"], hop)
         else:
-            response = hop.call(lambda: self._whole(sent), name=request, in_place=True)
+            response = hop.call(lambda: self._whole(sent), name=request)
         if "network_stream" in response.extensions:
             from ._blocking_wire import BlockingWireStream
 

@@ -42,14 +42,8 @@ class Hop(ABC):
             raise RuntimeError(msg)
 
     @abstractmethod
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object, in_place: bool = False) -> T:
-        """Run an async function in the loop, and return or raise its outcome.
-
-        Args:
-            function: The function.
-            name: What an error calls the work.
-            in_place: Whether the calling thread may run the loop for it: what the function does ends with it.
-        """
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
+        """Run an async function in the loop, and return or raise its outcome. Errors call the work `name`."""
 
     @abstractmethod
     def post(self, function: Callable[[], object]) -> None:
@@ -67,23 +61,18 @@ class ThreadHop(Hop):
         closed: Whether the loop has ended, or is about to.
     """
 
-    def __init__(self, soon: Callable[[Callable[[], object]], object] | None = None) -> None:
-        """Note the thread.
-
-        Args:
-            soon: The loop's way to call from another thread; by default that of the loop which runs here.
-        """
+    def __init__(self) -> None:
         self._thread = threading.current_thread()
         self._calls: set[Call[Any]] = set()
         self.closed = False
-        self._soon = soon_threadsafe() if soon is None else soon
+        self._soon = soon_threadsafe()
 
     @property
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object, in_place: bool = False) -> T:
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
         """Run an async function in the loop, in a task of its own and a copy of this thread's context.
 
         Raises:
@@ -91,7 +80,7 @@ class ThreadHop(Hop):
             BaseException: Whatever the function raised, as it is.
         """
         self.check_thread(name)
-        return self.finish(Call(function, name, in_place=in_place))
+        return self.finish(Call(function, name))
 
     def finish(self, call: Call[T], *, begun: bool = False) -> T:
         """Begin a call, unless it was `begun` in the loop already, wait for its outcome, and return or raise that."""
@@ -101,7 +90,7 @@ class ThreadHop(Hop):
                 raise _loop_has_ended(call.name)
             try:
                 if not begun:
-                    self._begin(call)
+                    self._soon(call.start)
             except RuntimeError as error:  # trio's RunFinishedError is one, too
                 raise _loop_has_ended(call.name) from error
             self._wait(call)
@@ -128,9 +117,6 @@ class ThreadHop(Hop):
         self.closed = True
         for call in list(self._calls):
             call.lose()
-
-    def _begin(self, call: Call[Any]) -> None:
-        self._soon(call.start)
 
     def _wait(self, call: Call[Any], patience: float = float("inf")) -> None:
         while not call.finished.acquire(timeout=min(patience, LOOK_INTERVAL)):
@@ -169,9 +155,9 @@ class Bell:
 
 
 class Call(Generic[T]):
-    """One call into a loop of another thread, or, `in_place`, of this one."""
+    """One call into a loop of another thread."""
 
-    def __init__(self, function: Callable[[], Awaitable[T]], name: object, *, in_place: bool = False) -> None:
+    def __init__(self, function: Callable[[], Awaitable[T]], name: object) -> None:
         self.finished: threading.Lock = threading.Lock()
         self.finished.acquire()
         self._context = contextvars.copy_context()
@@ -180,7 +166,6 @@ class Call(Generic[T]):
             self._context.run(sniffio.current_async_library_cvar.set, None)
         self._function = function
         self.name = name
-        self.in_place = in_place
         self._task: IndependentTask[T] | None = None
 
     @property
@@ -194,11 +179,6 @@ class Call(Generic[T]):
         del self._function  # a loop's first call is kept as long as its thread, and must not keep a client with it
         # It may be over at once. The waiting thread, quick as it may be, has to find the task all the same.
         self._task.when_done(self.finished.release)
-
-    async def wait(self) -> None:
-        """Wait until it has ended; in the loop, after the start. Cancelling this changes nothing for the call."""
-        assert self._task is not None
-        await self._task.wait(None)
 
     def cancel(self) -> None:
         """Cancel it; in the loop's thread."""

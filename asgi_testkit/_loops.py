@@ -1,15 +1,14 @@
-"""Event loops for blocking clients, each with a thread of its own, which may stand by while another runs the loop."""
+"""Event loops for blocking clients, each in a thread of its own."""
 
 from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -17,9 +16,6 @@ from anyio.from_thread import BlockingPortal
 from ._errors import ApplicationStuckError
 from ._hop import Call, ThreadHop
 from ._tasks import CANCEL_TIMEOUT, IndependentTask
-
-if TYPE_CHECKING:
-    from ._standby import StandbyHop
 
 
 class LoopThread:
@@ -126,16 +122,13 @@ class LoopThread:
         finally:
             self.stop()
 
-    def _run(self, *configuration: Any) -> None:
+    def _run(self, backend: str, backend_options: dict[str, Any], first: Call[object] | None) -> None:
         try:
-            self._run_loop(*configuration)
+            anyio.run(self._open, first, backend=backend, backend_options=backend_options)
         except BaseException as error:
             if not self._started.done():
                 self._started.set_exception(error)
             # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
-
-    def _run_loop(self, backend: str, backend_options: dict[str, Any], first: Call[object] | None) -> None:
-        anyio.run(self._open, first, backend=backend, backend_options=backend_options)
 
     async def _open(self, first: Call[object] | None) -> None:
         self.hop = ThreadHop()
@@ -161,74 +154,26 @@ class LoopThread:
             self._ending.set()
 
 
-class StandbyLoop(LoopThread):
-    """A loop of asyncio that the thread which makes this may run itself. Its own thread stands by: see `StandbyHop`."""
-
-    hop: StandbyHop
-
-    def __init__(self, backend: str, backend_options: Mapping[str, Any]) -> None:
-        """Start the thread; the arguments are those of `LoopThread`."""
-        self._borrower = threading.get_ident()
-        super().__init__(backend, backend_options)
-
-    @staticmethod
-    def possible(backend: str, backend_options: Mapping[str, Any]) -> bool:
-        """Whether a loop of that configuration can change its thread."""
-        return (
-            backend == "asyncio"
-            and sys.platform != "win32"
-            and not backend_options.get("use_uvloop")
-            and backend_options.keys() <= {"debug", "loop_factory", "use_uvloop"}
-        )
-
-    @property
-    def portal(self) -> BlockingPortal:
-        """Anyio's way into the loop. A portal notes which thread it is opened in, and calls from there are refused."""
-        self.hop.need_thread()
-        return super().portal
-
-    def _run_loop(self, _backend: str, backend_options: dict[str, Any], _first: Call[object] | None) -> None:
-        from ._standby import StandbyHop, runner
-
-        # After a fork, the frame of this thread is never cleared in the child, and keeps the loop: if that were
-        # collected there, it would take from the parent's selector what it has in its own.
-        with runner(backend_options) as running:
-            self.hop = hop = StandbyHop(running, self._borrower)
-            self._started.set_result(None)
-            hop.stand_by()
-            running.run(self._serve())
-
-
 class SharedLoops:
-    """One loop for each backend configuration, started at first use, and ended with the process.
-
-    There are two of a configuration if some clients need it in another thread, and others do not.
-    """
+    """One loop for each backend configuration, started at first use, and ended with the process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._loops: list[tuple[str, dict[str, Any], LoopThread]] = []
 
-    def get(self, backend: str, backend_options: Mapping[str, Any], *, standby: bool = False) -> LoopThread:
-        """Return the loop for a configuration.
-
-        Args:
-            backend: As ``anyio.run`` takes it.
-            backend_options: As ``anyio.run`` takes them.
-            standby: Whether the calling thread may run it.
-        """
-        kind = StandbyLoop if standby and StandbyLoop.possible(backend, backend_options) else LoopThread
+    def get(self, backend: str, backend_options: Mapping[str, Any]) -> LoopThread:
+        """Return the loop for a configuration, which is that of ``anyio.run``."""
         with self._lock:
             self._notice_fork()
             for known in self._loops:
                 known_backend, known_options, loop = known
-                if type(loop) is kind and known_backend == backend and known_options == backend_options:
+                if known_backend == backend and known_options == backend_options:
                     if loop.runs:
                         return loop
                     self._loops.remove(known)
                     break
-            loop = kind(backend, backend_options)
+            loop = LoopThread(backend, backend_options)
             self._loops.append((backend, dict(backend_options), loop))
             return loop
 

@@ -31,7 +31,7 @@ class PortalHop(Hop):
         """Whether the calling thread is the loop's own; the portal itself looks after that."""
         return False
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object, in_place: bool = False) -> T:  # noqa: ARG002 - errors and threads are the portal's
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:  # noqa: ARG002 - errors are the portal's
         """Run an async function in the loop, and return or raise its outcome."""
         return self._portal.call(function)
 
@@ -69,7 +69,6 @@ class PortalTransport(BlockingTransport):
 
     portal_factory: Callable[[], AbstractContextManager[BlockingPortal]] | None = None
     fresh_loop = False
-    standby = False  # under Starlette the app is in another thread, and a suite may rely on that
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

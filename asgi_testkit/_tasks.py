@@ -1,7 +1,7 @@
 """Tasks of their own, on asyncio or trio.
 
-No other module imports trio, and none but `_standby`, which runs a loop itself, imports asyncio. This one imports
-neither before it runs. Waiting is left to anyio, but for the waits that every request makes.
+No other module imports asyncio or trio, and this one imports neither before it runs. Waiting is left to anyio, but for
+the waits that every request makes.
 """
 
 from __future__ import annotations
@@ -352,17 +352,6 @@ def asyncio_runs() -> bool:
         return False
     trio = sys.modules.get("trio")
     return trio is None or not trio.lowlevel.in_trio_run()
-
-
-def loop_runs_here() -> bool:
-    """Whether any event loop runs in this thread."""
-    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return True
-    try:
-        return asyncio is not None and asyncio.get_running_loop() is not None
-    except RuntimeError:
-        return False
 
 
 @lru_cache

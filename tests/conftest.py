@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from asgi_testkit import _loops
 
 from .backends import BACKENDS, Backend
 from .faces import AwaitedFace, BlockingFace, Face
@@ -24,13 +21,6 @@ def pytest_configure() -> None:
 def programs_are_their_own() -> None:
     """Have coverage measure the tests, and not the programs that they start: it would import what those must not."""
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-
-
-@pytest.fixture(autouse=True)
-def every_test_has_its_loops() -> Iterator[None]:
-    """Have no test find a loop as another has left it: in a thread of its own, perhaps."""
-    yield
-    _loops.shared_loops.stop()
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)

@@ -32,7 +32,6 @@ from asgi_testkit import (
     _hop,
     _tasks,
 )
-from asgi_testkit._standby import StandbyHop
 
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c
@@ -84,8 +83,6 @@ def trips(session: WebSocketSession) -> Iterator[list[Any]]:
     """Count the calls from other threads into the loop of a session, by what they call."""
     called: list[Any] = []
     hop: Any = session._hop
-    if isinstance(hop, StandbyHop):
-        hop.need_thread()
     soon = hop._soon
 
     def counted(function: Callable[[], object]) -> object:

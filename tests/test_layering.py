@@ -24,7 +24,7 @@ LAYERS = (
     {"_payload"},
     {"_tasks"},
     {"_request_body", "_hop", "_conversation"},
-    {"_exchange", "_websocket", "_lifespan", "_standby"},
+    {"_exchange", "_websocket", "_lifespan"},
     {"_wire", "_response", "_session", "_loops"},
     {"_transport", "_like_httpx"},
     {"_blocking_wire", "_lenient"},
@@ -42,7 +42,7 @@ LAYERS = (
 )
 
 #: Who may know of threads, who may wait, and who may speak of httpx: most of these in annotations only.
-THREADS = {"_hop", "_standby", "_loops", "_blocking", "_portal", "_sync", "_starlette_core", "starlette"}
+THREADS = {"_hop", "_loops", "_blocking", "_portal", "_sync", "_starlette_core", "starlette"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
     *("_transport", "_like_httpx", "_blocking", "_portal", "_sync", "_like_httpx_ws", "starlette"),
@@ -57,7 +57,7 @@ HTTPX = {
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
 #: third-party ones to none. A dotted name overrules the shorter one.
 OUTSIDE = {
-    "asyncio": {"_tasks", "_standby"},
+    "asyncio": {"_tasks"},
     "trio": {"_tasks"},
     "threading": THREADS,
     "_thread": THREADS,
@@ -154,13 +154,13 @@ def test_a_module_uses_only_what_lies_above_it(module: str) -> None:
         ("_sync", "import asgi_testkit._sync", "_sync", "not in a layer above"),
         ("_client", "from . import AsyncClient", "__init__", "not in a layer above"),
         ("_client", "import asgi_testkit", "__init__", "not in a layer above"),
-        ("_client", "def lazily():\n    import asyncio", "asyncio", "only _standby, _tasks may"),
+        ("_client", "def lazily():\n    import asyncio", "asyncio", "only _tasks may"),
         ("_client", "if TYPE_CHECKING:\n    from trio import Event", "trio.Event", "only _tasks may"),
         (
             "_client",
             "import concurrent.futures",
             "concurrent.futures",
-            "only _blocking, _hop, _loops, _portal, _standby, _starlette_core, _sync, starlette may",
+            "only _blocking, _hop, _loops, _portal, _starlette_core, _sync, starlette may",
         ),
         (
             "_client",

@@ -21,7 +21,7 @@ import pytest
 from asgi_testkit import ApplicationStuckError, Receive, Scope, Send, TestClient, _loops
 from asgi_testkit._hop import ThreadHop
 from asgi_testkit._loops import LoopThread, SharedLoops
-from asgi_testkit._tasks import current_loop
+from asgi_testkit._tasks import IndependentTask, current_loop
 
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c
@@ -320,7 +320,7 @@ def test_bare_clients_share_the_loop_of_their_configuration(shared: SharedLoops,
 
     for _ in range(3):
         TestClient(app, backend=backend.name, backend_options=backend.options).get("/")
-    assert loops == [shared.get(backend.name, backend.options, standby=True).portal.call(current_loop)] * 3
+    assert loops == [shared.get(backend.name, backend.options).portal.call(current_loop)] * 3
 
 
 def test_many_threads_ask_for_a_loop_at_once_and_get_the_same(shared: SharedLoops, backend: Backend) -> None:
@@ -500,3 +500,42 @@ def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process() -> No
         may_complain=True,  # Python, of the error that is raised at exit
     )
     assert told.split() == ["204", "swallowed"]
+
+
+def test_the_thread_of_an_app_does_not_depend_on_what_the_test_does(backend: Backend) -> None:
+    threads: list[threading.Thread] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        threads.append(threading.current_thread())
+        if scope["path"] == "/worker":
+            await anyio.to_thread.run_sync(threading.get_ident)
+        await answer(scope, receive, send)
+
+    client = TestClient(app, backend=backend.name, backend_options=backend.options)
+    client.get("/")
+    try:
+        raise LookupError
+    except LookupError:
+        client.get("/")
+    with client.stream("GET", "/worker"):
+        pass
+    ThreadPoolExecutor(1).submit(client.get, "/").result(10)
+    client.get("/")
+    assert threads == [threads[0]] * 5
+    assert threads[0] is not threading.current_thread()
+
+
+def test_the_loop_of_bare_clients_goes_on_between_two_requests(backend: Backend) -> None:
+    rang = threading.Event()
+    tasks: list[Any] = []
+
+    async def ring() -> None:
+        await anyio.sleep(0.01)
+        rang.set()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        tasks.append(IndependentTask(ring, name="a task that is left behind"))
+        await answer(scope, receive, send)
+
+    TestClient(app, backend=backend.name, backend_options=backend.options).get("/")
+    assert rang.wait(10)
