@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import httpx
 
 from ._conversation import Conversation
-from ._errors import exception_in_flight, tell_beside
+from ._errors import exception_in_flight
 from ._exchange import HTTPExchange
+from ._hop import Hop, LoopStandsStillError, ThreadHop
 from ._http import derived, library_of, network_of
-from ._response import Response, ResponseStream
-from ._transport import ANSWER, AppTransport, reads_whole
+from ._request_body import generator_of, send_once
+from ._response import ResponseStream
+from ._transport import AppTransport
 from ._types import Scope
 from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
-    from ._hop import Hop
     from ._loops import LoopThread
 
 #: A request body whose length is known and no more than this many bytes is read before the trip.
 _SMALL_BODY = 65536
+
+_END: Any = object()
 
 
 class BlockingTransport:
@@ -38,21 +41,41 @@ class BlockingTransport:
         self, transport: AppTransport[httpx.Request, httpx.Response], backend: str, backend_options: Mapping[str, Any]
     ) -> None:
         self.own_loop: LoopThread | None = None
-        self._shared_loop: LoopThread | None = None
+        self._entered = False
+        self._lock = threading.Lock()  # around the two
         self._transport = transport
         self._configuration = (backend, backend_options)
+        self._hops: set[Hop] = set()  # of shared loops, with something in them that is to be closed, perhaps
 
     def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
-        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again."""
+        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again.
+
+        Raises:
+            RuntimeError: There is one already.
+        """
         from ._loops import LoopThread
 
-        self.own_loop = LoopThread(*self._configuration, first)
+        with self._lock:
+            if self._entered:
+                msg = "this TestClient is entered already"
+                raise RuntimeError(msg)
+            self._entered = True
+        try:
+            self.own_loop = LoopThread(*self._configuration, first)
+        except BaseException:
+            self._entered = False
+            raise
 
     def stop_own_loop(self, last: Callable[[], Awaitable[None]]) -> None:
         """Run `last` in the loop, and end it."""
-        assert self.own_loop is not None
-        self.own_loop.hop.check_thread("shutdown")
-        loop, self.own_loop = self.own_loop, None
+        loop = self.own_loop
+        if loop is None:
+            return
+        loop.hop.check_thread("shutdown")
+        with self._lock:
+            if self.own_loop is not loop:  # another thread was the first
+                return
+            self.own_loop, self._entered = None, False
         loop.stop_after(last)
 
     @property
@@ -60,68 +83,72 @@ class BlockingTransport:
         """The way into the loop."""
         if self.own_loop is not None:
             return self.own_loop.hop
-        if self._shared_loop is None or not self._shared_loop.runs:  # nor does it after a fork
-            from ._loops import shared_loops
+        from ._loops import shared_loops
 
-            self._shared_loop = shared_loops.get(*self._configuration)
-        return self._shared_loop.hop
+        return shared_loops.get(*self._configuration).hop
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
-        if ANSWER in request.extensions:
-            answer: httpx.Response = request.extensions.pop(ANSWER)
-            return answer
-        return self._send(request)
+        send_once(request.stream, library_of(request))
+        if self.own_loop is not None:
+            return self._send_by(self.own_loop.hop, request)
+        while True:
+            hop = self.hop
+            try:
+                return self._send_by(hop, request, can_move=True)
+            except LoopStandsStillError:
+                continue  # then it is another one
 
-    def _send(self, request: httpx.Request) -> httpx.Response:
-        return self._send_by(self.hop, request)
+    def _send_by(self, hop: Hop, request: httpx.Request, *, can_move: bool = False) -> httpx.Response:
+        sent = _as_async(request, hop)
 
-    def _send_by(self, hop: Hop, request: httpx.Request) -> httpx.Response:
-        sent = _as_async(request)
-        if not reads_whole.get():
-            response = hop.call(lambda: self._transport.handle_async_request(sent), name=request)
-            if isinstance(response.stream, ResponseStream):
-                kind: Any = derived(BlockingStream, library_of(request), "SyncByteStream")
-                response.stream = kind(response.extensions["asgi"], hop)
-        else:
-            response = hop.call(lambda: self._whole(sent), name=request)
+        async def send() -> tuple[httpx.Response, list[bytes] | None]:
+            response = await self._transport.handle_async_request(sent)
+            exchange = response.extensions.get("asgi")  # a WebSocket handshake may be refused without the app
+            return response, exchange.take_whole() if isinstance(exchange, HTTPExchange) else None
+
+        try:
+            response, body = hop.call(send, name=request, can_move=can_move)
+        finally:
+            if self._transport.unsettled and self.own_loop is None:
+                self._hops.add(hop)
+        http = library_of(request)
+        if isinstance(response.stream, ResponseStream):
+            kind: Any = derived(BlockingStream, http, "SyncByteStream")
+            response.stream = kind(response.extensions["asgi"], hop, body)
         if "network_stream" in response.extensions:
             from ._blocking_wire import BlockingWireStream
 
-            kind = derived(BlockingWireStream, network_of(library_of(request)), "NetworkStream")
+            kind = derived(BlockingWireStream, network_of(http), "NetworkStream")
             response.extensions["network_stream"] = kind(response.extensions["network_stream"], hop)
-        if "asgi" in response.extensions:  # a WebSocket handshake may be refused without the app
+        if "asgi" in response.extensions:
             response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
         return response
 
-    async def _whole(self, request: httpx.Request) -> httpx.Response:
-        response: Any = await self._transport.handle_async_request(request)
-        body: Any = derived(WholeBody, library_of(request), "SyncByteStream")()
-        if isinstance(response, Response):
-            await body.read(response.extensions["asgi"])
-            response.arrived(body)
-        elif isinstance(response.stream, ResponseStream):
-            await body.read(response.extensions["asgi"])
-            response.stream = body
-        return response  # type: ignore[no-any-return]
-
     def close(self) -> None:
         """See the requests of a client that shares its loop to their end."""
-        if self._transport.unsettled:
-            self.hop.call(self._transport.aclose, name="close")
+        while self._hops:
+            hop = self._hops.pop()
+            if self._transport.unsettled:
+                hop.call(self._transport.aclose, name="close")
 
 
 class BlockingStream:
     """The body of a response, fetched as it is read: what is there comes in one trip.
 
-    There is a ``SyncByteStream`` of the library to derive it from, as there is for `WholeBody`.
+    There is a ``SyncByteStream`` of the library to derive it from.
     """
 
-    def __init__(self, exchange: HTTPExchange | WebSocketConnection, hop: Hop) -> None:
+    def __init__(self, exchange: HTTPExchange | WebSocketConnection, hop: Hop, body: list[bytes] | None) -> None:
+        """Take the body of `exchange`; `body` if all of it came with the response."""
         self._exchange = exchange
         self._hop = hop
+        self._body = body
 
     def __iter__(self) -> Iterator[bytes]:
+        if self._body is not None:
+            yield from self._body
+            return
         while chunks := self._hop.call(self._next_chunks, name=self._exchange.name):
             yield from chunks
 
@@ -134,39 +161,6 @@ class BlockingStream:
         if not self._exchange.closed:  # by the end of the client, and its loop, perhaps
             reason = exception_in_flight()
             self._hop.call(lambda: self._exchange.close(reason), name=self._exchange.name)
-
-
-class WholeBody:
-    """The body of a response that was read to its end, and the error that ended it."""
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self._error: BaseException | None = None
-
-    async def read(self, exchange: HTTPExchange) -> None:
-        """Read all of the body; an error is kept until the reader comes to it."""
-        try:
-            await exchange.gather()
-        except BaseException as error:
-            if isinstance(error, anyio.get_cancelled_exc_class()) and error is not exchange.app_exception:
-                raise  # not a failure, but the end of this trip: Ctrl-C, or the loop ends
-            self._error = error
-        self.chunks = exchange.take_chunks()
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.chunks
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-
-    def close(self) -> None:
-        """Let go of the response. An error that was not come to is not lost."""
-        error, self._error = self._error, None
-        reason = exception_in_flight()
-        if error is not None:
-            if reason is None:
-                raise error
-            tell_beside(reason, error)
 
 
 class BlockingExchange:
@@ -206,36 +200,53 @@ class BlockingExchange:
         self.hop.call(lambda: self.conversation.wait(timeout), name=self.conversation.name)
 
 
-def _as_async(request: httpx.Request) -> httpx.Request:
+def _as_async(request: httpx.Request, hop: Hop) -> httpx.Request:
     """Return the request with a body that the loop can read."""
     http = library_of(request)
     stream = request.stream
     if isinstance(stream, http.ByteStream):
         return request
     assert isinstance(stream, http.SyncByteStream)  # httpx has checked that
-    threaded: Any = derived(ThreadedStream, http, "AsyncByteStream")
-    body: httpx.AsyncByteStream = threaded(stream)
     length = request.headers.get("content-length", "")
+    body: httpx.AsyncByteStream
     # httpx's own bodies, of files and fields, can be read either way. A generator of the test may have to wait.
-    if isinstance(stream, http.AsyncByteStream) and length.isdecimal() and int(length) <= _SMALL_BODY:
+    small = isinstance(stream, http.AsyncByteStream) and length.isdecimal() and int(length) <= _SMALL_BODY
+    if small or not isinstance(hop, ThreadHop):
         body = http.ByteStream(b"".join(stream))
+    else:
+        kind: Any = derived(CallersStream, http, "AsyncByteStream")
+        body = kind(stream, hop)
     return http.Request(
         request.method, request.url, headers=request.headers, stream=body, extensions=request.extensions
     )
 
 
-class ThreadedStream:
-    """A blocking iterable of the test as a body. A worker thread waits for its chunks, so that the loop need not.
+class CallersStream:
+    """A blocking iterable of the test as a body. Its chunks are made in the test's own thread, during its calls.
 
     There is an ``AsyncByteStream`` of the library to derive it from.
     """
 
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
+    ends_with_call = True
+
+    def __init__(self, stream: httpx.SyncByteStream, hop: ThreadHop) -> None:
+        """Take the body; in the thread that has made it."""
         self._stream = stream
+        self._hop = hop
+        self._thread = threading.get_ident()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        from anyio import to_thread
-
-        chunks = iter(self._stream)
-        while (chunk := await to_thread.run_sync(next, chunks, None, abandon_on_cancel=True)) is not None:
+        chunks = await self._hop.ask(self._thread, lambda: iter(self._stream))
+        while (chunk := await self._hop.ask(self._thread, lambda: next(chunks, _END))) is not _END:
             yield chunk
+
+    async def aclose(self) -> None:
+        """Close the body; if the thread is in no call, it is left to the garbage collector."""
+        if self._hop.errands.reach(self._thread):
+            await self._hop.ask(self._thread, self._close)
+
+    def _close(self) -> None:
+        generator = generator_of(self._stream)
+        if generator is not None:
+            generator.close()
+        self._stream.close()

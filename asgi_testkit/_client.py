@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from types import AsyncGeneratorType, TracebackType
+from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import httpx
 
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
-from ._http import URL, Cookies, Request, Response, derived, library_of
-from ._request_body import GeneratorStream
+from ._heads import RemembersHeads
+from ._http import URL, Cookies, HTTPXAsyncClient, Request, Response, library_of
 from ._session import AsyncWebSocketSession
-from ._shortcut import AwaitedShortcut
 from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
@@ -22,7 +21,7 @@ Session = TypeVar("Session", bound=AsyncWebSocketSession)
 
 
 class AwaitedClient(
-    AwaitedShortcut[Request, Response],
+    RemembersHeads[Request],
     CookiesForAnyHost[Request, Cookies],
     Generic[URL, Request, Response, Cookies, Session],
 ):
@@ -122,20 +121,6 @@ class AwaitedClient(
         """The app under test."""
         return self._core.transport.app
 
-    def build_request(self, method: str, url: URL | str, **options: Any) -> Request:
-        """Build a request, as ``httpx.AsyncClient.build_request``.
-
-        An asynchronous generator given as ``content`` is closed when the app has ended, even where it did not read to
-        the end.
-        """
-        request = super().build_request(method, url, **options)
-        content = options.get("content")
-        if isinstance(content, AsyncGeneratorType):
-            sent = cast("httpx.Request", request)
-            kind: Any = derived(GeneratorStream, library_of(self), "AsyncByteStream")
-            sent.stream = kind(sent.stream, content)
-        return request
-
     async def request(self, method: str, url: URL | str, **options: Any) -> Response:
         """Build and send a request, as ``httpx.AsyncClient.request``.
 
@@ -145,8 +130,8 @@ class AwaitedClient(
             options: content, data, files, json, params, headers, timeout (in seconds), extensions; cookies, which go
                 with this request alone; auth and follow_redirects, in place of the client's.
         """
-        sending = sending_options(options)
-        return await self.send(self.build_request(method, url, **options), **sending)
+        as_the_library_s: Any = super()
+        return cast("Response", await as_the_library_s.request(method, url, **self.with_cookie_header(url, options)))
 
     def websocket_connect(
         self,
@@ -168,8 +153,9 @@ class AwaitedClient(
         sending = {"follow_redirects": False, **sending_options(options)}
 
         async def connect() -> httpx.Response:
+            as_the_library_s: Any = self
             request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
-            return cast("httpx.Response", await self.send(request, stream=True, **sending))
+            return cast("httpx.Response", await as_the_library_s.send(request, stream=True, **sending))
 
         return cast("Session", self._session_class(connect))
 
@@ -225,7 +211,7 @@ class AwaitedClient(
 
 
 class AsyncClient(
-    AwaitedClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, AsyncWebSocketSession], httpx.AsyncClient
+    AwaitedClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, AsyncWebSocketSession], HTTPXAsyncClient
 ):
     """Tests an ASGI app from inside the test's own event loop.
 

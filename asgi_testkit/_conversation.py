@@ -14,7 +14,7 @@ import httpx
 from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
 from ._http import HTTPLibrary, library_of
 from ._options import ExchangeOptions
-from ._tasks import IndependentTask, Wakeup, cancelled_for_good, one_round
+from ._tasks import HomeLoop, IndependentTask, Wakeup, cancelled_for_good, one_round
 from ._types import Message, Scope, SingleCallable
 
 _NO_TIMEOUT: dict[str, float | None] = {}
@@ -28,6 +28,9 @@ class Conversation(ABC):
         name: What it is called in errors.
         http: The library of its request.
     """
+
+    #: What errors call it, as opposed to its name.
+    noun: ClassVar[str]
 
     #: What the client has, when it waits for the app's return.
     ended_by: ClassVar[str]
@@ -145,20 +148,44 @@ class Conversation(ABC):
     def _call_app(self) -> Awaitable[None]:
         return self._app(self.scope, self.receive, self.send)
 
-    def start(self) -> None:
-        """Call the app, in a task of its own."""
-        self._task = IndependentTask(self._call_app, name=self.name)
+    async def start(self) -> None:
+        """Call the app, in a task of its own, with the next round of the loop: most have answered then.
+
+        If this is cancelled before that, the app is not called.
+        """
+        self._task = IndependentTask(self._call_app, name=self.name, with_caller=True)
         self._task.when_done(self._app_ended)
+        interruption = None
+        try:
+            await one_round()
+        except BaseException as error:
+            interruption = error
+        if interruption is not None:
+            await self._call_off(interruption)
 
     def _app_ended(self) -> None:
         self._for_client.fire()
-        if self._closed and not self.failed:  # it was detached, and has nothing to report
+        if self._closed and self._detached:  # nobody waits for it
+            self._end_detached()
+
+    def _end_detached(self) -> None:
+        if not self.failed:  # else the client's end will tell
             self._on_settled(self)
+
+    @property
+    def home(self) -> HomeLoop:
+        """The event loop that it is in."""
+        return HomeLoop(self.noun, self._task.loop)
 
     @property
     def closed(self) -> bool:
         """Whether the client has let go."""
         return self._closed
+
+    def untold(self) -> BaseException | None:
+        """Return what the app did wrong before its loop ended, if the test must hear of it and has not yet."""
+        failure = self._failure() if self.done else None
+        return failure if isinstance(failure, Exception) else None  # the end of a loop cancels all that is in it
 
     async def part(
         self, reason: BaseException | None, *, grace: float | None = None, detach: bool | None = None
@@ -189,6 +216,8 @@ class Conversation(ABC):
         except ApplicationStuckError as error:
             stuck = error
         finally:
+            if self.done and not self.failed:  # else, and if this is cancelled, the client's end tells
+                self._on_settled(self)
             await self._release(grace=grace)
         self._on_settled(self)
         failure = stuck or self._failure()
@@ -208,15 +237,19 @@ class Conversation(ABC):
         """Whether the app will hear of the disconnect by itself, as far as one can tell."""
         if self._called_off and not (self._options.disconnect_grace or self._detached):
             return False  # it is not to hear of it, but to be cancelled as the client is
-        return self._told or self._listening > 0 or self._detached
+        return self._told or self._listening > 0 or self._detached or (self._said_all and not self._called_off)
 
     async def _release(self, *, grace: float) -> None:  # noqa: B027 - most have nothing to do
         """Let go of what the conversation holds besides the app, which has ended."""
 
-    async def _finish(self, reason: BaseException | None = None) -> None:
+    async def _finish(self) -> None:
         """All is said on both sides: wait for the app's return, background work included."""
         self._closed = True
-        if not (self._task.done or self._detached):
+        if self._detached:  # what it raises now is told at the client's end, however soon it does
+            if self._task.done:
+                self._end_detached()
+            return
+        if not self._task.done:
             interruption = None
             self._look_for_cancellation()
             try:
@@ -231,7 +264,7 @@ class Conversation(ABC):
                     '(background="detach" does not wait for background work)'
                 )
         if self._task.done:
-            await self.part(reason)
+            await self.part(None)
 
     async def _await_app(self, awaited: str) -> None:
         """Wait until the app has moved on: for one round of the loop, cheap and often enough, then in earnest."""
@@ -322,6 +355,11 @@ class Conversation(ABC):
         """Whether the client can have all that it waited for, though it was told that it waits no longer."""
         return False
 
+    @property
+    @abstractmethod
+    def _said_all(self) -> bool:
+        """Whether the app has sent all that it has to send. What it does then, it has its grace for."""
+
     @abstractmethod
     def _omission(self) -> str:
         """Say which state an app that has returned has left the conversation in, and what to check; "" for none."""
@@ -332,14 +370,24 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-def _is_departure(error: BaseException) -> bool:
-    """Whether `error` only passes on what ``send()`` said of the client's departure.
+#: What frameworks make of ``ClientDisconnected``: exceptions of their own, by package.
+_DEPARTURES = {
+    "starlette": {"ClientDisconnect", "WebSocketDisconnect"},
+    "falcon": {"WebSocketDisconnected"},
+    "lilya": {"ClientDisconnect", "WebSocketDisconnect"},
+}
 
-    Frameworks make an exception of their own of it: Starlette's ``ClientDisconnect`` and ``WebSocketDisconnect``, say,
-    which it does not raise ``from`` ours.
+
+def _is_departure(error: BaseException) -> bool:
+    """Whether `error` only passes on what ``send()`` said of the client's departure, as it is or as a framework has it.
+
+    What an app raises by itself while it deals with that is a failure of its own.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(_is_departure(inner) for inner in error.exceptions)
-    if isinstance(error, ClientDisconnected) or isinstance(error.__cause__, ClientDisconnected):
+    if isinstance(error, ClientDisconnected):
         return True
-    return isinstance(error.__context__, ClientDisconnected) and "disconnect" in type(error).__name__.lower()
+    of_framework = any(
+        kind.__name__ in _DEPARTURES.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__
+    )
+    return of_framework and isinstance(error.__cause__ or error.__context__, ClientDisconnected)

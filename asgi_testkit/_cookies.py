@@ -10,8 +10,8 @@ from urllib.request import Request as URLRequest
 
 import httpx
 
-from ._http import Cookies, Request, derived, library_of
-from ._response import has_any
+from ._heads import original_build_request
+from ._http import HTTPX, Cookies, Request, derived, library_of
 
 #: What httpx takes for ``cookies=``: its own ``Cookies`` are a mapping, too.
 CookieTypes: TypeAlias = Mapping[str, str] | CookieJar | list[tuple[str, str]]
@@ -68,7 +68,7 @@ def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:
         return cookies
     jar = DotlessHostJar()
     given: Any = getattr(cookies, "jar", cookies)  # of httpx2's cookies, httpx's know only the jar
-    httpx.Cookies(jar).update(dict(given) if isinstance(given, Mapping) else given)
+    HTTPX.Cookies(jar).update(dict(given) if isinstance(given, Mapping) else given)
     return jar
 
 
@@ -82,7 +82,8 @@ class LazyCookies:
 
     def extract_cookies(self, response: httpx.Response) -> None:
         """Keep what the response sets."""
-        if has_any(response.headers, _SETS_COOKIES):
+        # The library decodes all of the headers before it says whether one is there.
+        if not _SETS_COOKIES.isdisjoint([name.lower() for name, _ in response.headers.raw]):
             as_the_library_s: Any = super()
             as_the_library_s.extract_cookies(response)
 
@@ -99,6 +100,17 @@ class CookiesForAnyHost(Generic[Request, Cookies]):
         as_the_library_s: Any = super()
         request: Request = as_the_library_s.build_request(method, url, **options)
         return request
+
+    def with_cookie_header(self, url: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a request with a header in the place of ``cookies=``, of which the library warns."""
+        cookies = options.pop("cookies", None)
+        if cookies:
+            http = library_of(self)
+            asks = original_build_request(self)(self, "GET", url, cookies=jar_for_any_host(cookies))
+            headers = http.Headers({"cookie": asks.headers["cookie"]} if "cookie" in asks.headers else {})
+            headers.update(options.get("headers"))
+            options["headers"] = headers
+        return options
 
     @property
     def cookies(self) -> Cookies:

@@ -28,9 +28,6 @@ import httpx
 
 from ._http import is_library
 
-#: The module of ours that closes responses as the library does, and in its stead.
-_IN_ITS_STEAD = f"{__package__}._shortcut"
-
 
 class ASGIProtocolError(RuntimeError):
     """The app broke the ASGI contract.
@@ -129,11 +126,10 @@ def exception_in_flight() -> BaseException | None:
 
     A response is closed by httpx in ``finally:`` and ``except:`` blocks, too, while an exception of the test passes
     through; whatever goes wrong then must not replace that exception. ``sys.exception()`` alone would also see an
-    exception which the test handles around an ordinary call, so the frame that handles it has to be httpx's, or be in
-    our module that does for it what is plain.
+    exception which the test handles around an ordinary call, so the frame that handles it has to be httpx's.
     """
     error = sys.exception()
     if error is None or error.__traceback__ is None or isinstance(error, GeneratorExit):
         return None  # a generator that is closed (httpx2 closes the response then) does not fail
     handler = error.__traceback__.tb_frame.f_globals.get("__name__", "")
-    return error if is_library(handler) or handler == _IN_ITS_STEAD else None
+    return error if is_library(handler) else None

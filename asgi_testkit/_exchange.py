@@ -15,6 +15,7 @@ from ._errors import ASGIProtocolError
 from ._http_state import HTTPResponseState, State
 from ._options import ExchangeOptions
 from ._request_body import RequestBody
+from ._tasks import checkpoint
 from ._types import Message, Scope, SingleCallable
 
 _WHAT_TO_CHECK = {
@@ -23,11 +24,6 @@ _WHAT_TO_CHECK = {
     State.SENDING_BODY_BEFORE_TRAILERS: "Is the last http.response.body, the one without more_body, missing?",
     State.AWAITING_TRAILERS: "Is the last http.response.trailers, the one without more_trailers, missing?",
 }
-
-#: How many bytes an app may be ahead of a reader who wants all of the body. There is a limit, so that the loop goes on.
-_READ_AHEAD = 4 * 1024 * 1024
-
-_NO_LIMIT = sys.maxsize
 
 
 class HTTPExchange(Conversation):
@@ -39,11 +35,13 @@ class HTTPExchange(Conversation):
         scope: The scope that the app was called with, and that it may have changed.
     """
 
+    noun = "request"
     ended_by = "its response"
 
     #: What decides on the app's messages.
     state_class: ClassVar[type[HTTPResponseState]] = HTTPResponseState
 
+    _told_of_body = False  # whether the test has got the error of its request's body back
     _buffered = 0  # bytes in _chunks; where the app waits for each to be taken, an empty one counts as one byte
 
     def __init__(
@@ -108,7 +106,8 @@ class HTTPExchange(Conversation):
     @property
     def _gone(self) -> bool:
         """Whether the client has gone, or has broken off in the middle of its request."""
-        return self._disconnected or self._body.error is not None
+        body = self._body
+        return self._disconnected or body.error is not None or (body.stopped and not body.finished)
 
     # The client's side
 
@@ -131,20 +130,16 @@ class HTTPExchange(Conversation):
             await self._await_app(State.AWAITING_START.value)
         return True
 
-    async def gather(self) -> None:
-        """Wait until all of the body is here, to be had by `take_chunks`, and (unless detached) the app has ended.
+    def take_whole(self) -> list[bytes] | None:
+        """Return all of the body, if it is here, and nothing is left to wait for or to raise."""
+        return self.take_chunks() if self._settled() else None
 
-        The reader keeps up whatever comes, so the app may get well ahead. The rest is as with `next_chunk`.
-        """
-        step = max(self._limit, _READ_AHEAD) if self._limit else 0
-        while not self._response.delivered:
-            self._limit = self._buffered + step
-            self._for_app.fire()
-            await self._next_move()
-        if not self._settled():
-            self._limit = _NO_LIMIT  # the last chunk is as good as taken
-            self._for_app.fire()
-            await self._finish()
+    async def read(self) -> list[bytes]:
+        """Read all of the body; the rest is as with `next_chunk`."""
+        chunks: list[bytes] = []
+        while (chunk := await self.next_chunk()) is not None:
+            chunks += [chunk, *self.take_chunks()]
+        return chunks
 
     async def next_chunk(self) -> bytes | None:
         """Wait for the next part of the body; None at its end, when (unless detached) the app has ended, too.
@@ -154,12 +149,14 @@ class HTTPExchange(Conversation):
             httpx.RemoteProtocolError: The app ended before the body did (with ``raise_server_exceptions=False``).
             BaseException: What the app raised.
         """
+        if not self._response.complete:  # else there is an end to what can be taken without a turn of the loop
+            await checkpoint()
         chunk = b""
         while not chunk:
             while not self._chunks:
                 if self._response.delivered:
                     if not self._settled():
-                        self._limit = _NO_LIMIT  # what it sends beyond the end keeps nobody waiting
+                        self._limit = sys.maxsize  # what it sends beyond the end keeps nobody waiting
                         await self._finish()
                     return None
                 await self._next_move()
@@ -199,10 +196,16 @@ class HTTPExchange(Conversation):
         if self._closed:
             return
         held_back = self._buffered > self._limit
-        if self._response.delivered and not held_back:
-            await self._finish(reason)
+        if self._response.delivered and not held_back and reason is None:
+            await self._finish()
         else:
             await self.part(reason)
+
+    async def _finish(self) -> None:
+        await super()._finish()
+        if self._body.ends_with_call and not self._task.done:  # it is detached
+            await self._release(grace=0)
+            self._for_app.fire()
 
     async def _release(self, *, grace: float) -> None:
         await self._body.close(grace=grace)
@@ -217,7 +220,7 @@ class HTTPExchange(Conversation):
 
     async def _break_off(self) -> None:
         """The app or the client has ended before the response was whole. Raise why, if that is for the test to know."""
-        reason = self._body.error
+        reason = self._untold_error()
         await self.part(reason)
         if reason is not None:
             raise reason
@@ -238,11 +241,25 @@ class HTTPExchange(Conversation):
         return self._task.done or self._closed or self._body.error is not None
 
     @property
-    def _whole(self) -> bool:
+    def _said_all(self) -> bool:
         return self._response.complete
 
+    _whole = _said_all
+
     def _failure(self) -> BaseException | None:
-        return super()._failure() or self._body.error
+        return super()._failure() or self._untold_error()
+
+    def _untold_error(self) -> BaseException | None:
+        """Return what the test's generator raised, once."""
+        error = None if self._told_of_body else self._body.error
+        self._told_of_body = self._told_of_body or error is not None
+        return error
+
+    def _end_detached(self) -> None:
+        if self._body.pumping:  # the app has ended, and wants no more of it
+            self._body.stop(self._end_detached)
+        elif self._body.error is None or self._told_of_body:
+            super()._end_detached()
 
     def _omission(self) -> str:
         if self._response.complete:

@@ -1,4 +1,4 @@
-"""The hop: how a thread calls into an event loop that runs in another thread."""
+"""The hop: how a thread calls into an event loop that runs in another thread, and what that asks of it meanwhile."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import contextvars
 import sys
 import threading
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from ._tasks import CANCEL_TIMEOUT, IndependentTask, soon_threadsafe
+from ._tasks import CANCEL_TIMEOUT, IndependentTask, Wakeup, soon_threadsafe
 
 T = TypeVar("T")
 
@@ -18,6 +22,13 @@ LOOK_INTERVAL = 1.0
 
 #: What the tasks of calls are named. Those of apps have better names.
 _TASK_NAME = "a blocking call"
+
+#: Threads that wait for a call into a loop. If one of them has a loop itself, that stands still meanwhile.
+_waiting: set[threading.Thread] = set()
+
+
+class LoopStandsStillError(Exception):
+    """A call was withdrawn before the loop began with it: something blocks that, or waits in its thread."""
 
 
 class Hop(ABC):
@@ -42,7 +53,7 @@ class Hop(ABC):
             raise RuntimeError(msg)
 
     @abstractmethod
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object, can_move: bool = False) -> T:
         """Run an async function in the loop, and return or raise its outcome. Errors call the work `name`."""
 
     @abstractmethod
@@ -59,11 +70,16 @@ class ThreadHop(Hop):
 
     Attributes:
         closed: Whether the loop has ended, or is about to.
+        errands: What the loop asks of the threads that call.
     """
+
+    _stuck = False  # whether a call was withdrawn, and the loop has not gone on since
 
     def __init__(self) -> None:
         self._thread = threading.current_thread()
         self._calls: set[Call[Any]] = set()
+        self.errands = Errands()
+        self._death: BaseException | None = None
         self.closed = False
         self._soon = soon_threadsafe()
 
@@ -72,34 +88,50 @@ class ThreadHop(Hop):
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:
+    @property
+    def blocked(self) -> bool:
+        """Whether the loop stands still: its thread waits for a call into another loop, or for another thread."""
+        return self._stuck or self._thread in _waiting
+
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object, can_move: bool = False) -> T:
         """Run an async function in the loop, in a task of its own and a copy of this thread's context.
 
+        Args:
+            function: The function.
+            name: What errors call the work.
+            can_move: Whether another loop would do.
+
         Raises:
+            LoopStandsStillError: The loop has not begun with it in `LOOK_INTERVAL` seconds, and will not; it can move.
             RuntimeError: This is the loop's own thread, which would wait for itself; or the loop has ended.
             BaseException: Whatever the function raised, as it is.
         """
         self.check_thread(name)
-        return self.finish(Call(function, name))
+        return self.finish(Call(function, name, can_move=can_move))
 
     def finish(self, call: Call[T], *, begun: bool = False) -> T:
         """Begin a call, unless it was `begun` in the loop already, wait for its outcome, and return or raise that."""
+        thread = threading.current_thread()
+        outermost = thread not in _waiting
         self._calls.add(call)
+        _waiting.add(thread)
         try:
             if self.closed:
-                raise _loop_has_ended(call.name)
+                raise self._ended(call.name)
             try:
                 if not begun:
-                    self._soon(call.start)
+                    self._soon(partial(call.start, self.errands))
             except RuntimeError as error:  # trio's RunFinishedError is one, too
-                raise _loop_has_ended(call.name) from error
+                raise self._ended(call.name) from error
             self._wait(call)
         except BaseException:
             self._interrupt(call)
             raise
         finally:
+            if outermost:
+                _waiting.discard(thread)
             self._calls.discard(call)
-        return call.outcome(loop_ends=self.closed)
+        return self._outcome(call)
 
     def post(self, function: Callable[[], object]) -> None:
         """Have a plain function called in the loop, if it has not ended, and do not wait for that."""
@@ -108,31 +140,76 @@ class ThreadHop(Hop):
         except RuntimeError:
             pass  # it has
 
+    async def ask(self, thread: int, function: Callable[[], T]) -> T:
+        """Have a plain function called in a thread that calls into this loop: now, or during its next call.
+
+        Cancelling it does not stop what has begun there; the outcome is dropped.
+
+        Args:
+            thread: The thread's identifier.
+            function: The function.
+
+        Raises:
+            BaseException: Whatever the function raised, as it is.
+        """
+        errand = Errand(function, self)
+        self.errands.give(thread, errand)
+        return await errand.outcome()
+
     def close(self) -> None:
         """Let no more calls in: the loop is about to end."""
         self.closed = True
 
-    def end(self) -> None:
-        """End the calls that the loop, which has ended, can answer no more."""
+    def end(self, death: BaseException | None = None) -> None:
+        """End the calls that the loop, which has ended, can answer no more. `death` is what it has ended by."""
         self.closed = True
+        self._death = self._death or death
         for call in list(self._calls):
             call.lose()
 
     def _wait(self, call: Call[Any], patience: float = float("inf")) -> None:
-        while not call.finished.acquire(timeout=min(patience, LOOK_INTERVAL)):
-            patience -= LOOK_INTERVAL
-            if patience <= 0:
-                return
-            if not self._thread.is_alive():
-                call.lose()
+        while patience > 0:
+            try:
+                errand = call.inbox.get(timeout=min(patience, LOOK_INTERVAL))
+            except Empty:
+                patience -= LOOK_INTERVAL
+                if not self._thread.is_alive():
+                    return
+                if call.can_move and call.withdraw():
+                    self._stuck = True
+                    self.post(self._go_on)
+                    raise LoopStandsStillError from None
+            else:
+                if errand is None:
+                    return
+                errand.run()
+
+    def _go_on(self) -> None:
+        self._stuck = False
 
     def _interrupt(self, call: Call[Any]) -> None:
-        if not call.answered and self._thread.is_alive():
+        if not (call.answered or call.withdraw()) and self._thread.is_alive():
             try:
                 self._soon(call.cancel)
             except RuntimeError:
                 return  # the loop has ended, and the call with it
             self._wait(call, patience=2 * CANCEL_TIMEOUT)
+
+    def _outcome(self, call: Call[T]) -> T:
+        """Return what the function returned, or raise what it raised, unless a loop that ends cancelled it."""
+        task = call.task
+        if task is None or not task.done:
+            raise self._ended(call.name) from self._death
+        if task.returned:
+            return task.result
+        error = task.exception
+        if error is None or (self.closed and not isinstance(error, Exception | KeyboardInterrupt | SystemExit)):
+            raise self._ended(call.name) from self._death or error
+        raise error
+
+    def _ended(self, name: object) -> RuntimeError:
+        why = "Was the client closed in another thread?" if self._death is None else f"It has died of {self._death!r}."
+        return RuntimeError(f"the event loop of this client has ended ({name}). {why}")
 
 
 class Bell:
@@ -154,57 +231,113 @@ class Bell:
         return self._lock.acquire(timeout=min(timeout, LOOK_INTERVAL))
 
 
+class Errand(Generic[T]):
+    """What a loop asks a thread to do that waits for it."""
+
+    def __init__(self, function: Callable[[], T], hop: ThreadHop) -> None:
+        self._function = function
+        self._hop = hop
+        self._done = Wakeup()
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do it; in the thread. Whatever it raises, Ctrl-C included, is for the one who asked."""
+        try:
+            self._result.append(self._function())
+        except BaseException as error:
+            self._error = error
+        self._hop.post(self._done.fire)
+
+    async def outcome(self) -> T:
+        """Wait until it is done; in the loop."""
+        while not (self._result or self._error):
+            await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+
+class Errands:
+    """What a loop asks threads to do: a thread does it during a call, or finds it when it calls the next time.
+
+    All of it is called in the loop.
+    """
+
+    def __init__(self) -> None:
+        self._inboxes: dict[int, list[SimpleQueue[Errand[Any] | None]]] = defaultdict(list)  # one within the other
+        self._kept: dict[int, list[Errand[Any]]] = defaultdict(list)
+
+    def reach(self, thread: int) -> bool:
+        """Whether a thread is in a call."""
+        return thread in self._inboxes
+
+    def give(self, thread: int, errand: Errand[Any]) -> None:
+        """Have something done."""
+        if thread in self._inboxes:
+            self._inboxes[thread][-1].put(errand)
+        else:
+            self._kept[thread].append(errand)
+
+    def begin(self, thread: int, inbox: SimpleQueue[Errand[Any] | None]) -> None:
+        """Note that a thread is in a call, and looks into `inbox`."""
+        self._inboxes[thread].append(inbox)
+        for errand in self._kept.pop(thread, ()):
+            inbox.put(errand)
+
+    def end(self, thread: int, inbox: SimpleQueue[Errand[Any] | None]) -> None:
+        """Note that this call is over, and tell the thread."""
+        self._inboxes[thread].remove(inbox)
+        if not self._inboxes[thread]:
+            del self._inboxes[thread]
+        inbox.put(None)
+
+
 class Call(Generic[T]):
     """One call into a loop of another thread."""
 
-    def __init__(self, function: Callable[[], Awaitable[T]], name: object) -> None:
-        self.finished: threading.Lock = threading.Lock()
-        self.finished.acquire()
+    def __init__(self, function: Callable[[], Awaitable[T]], name: object, *, can_move: bool = False) -> None:
+        """Prepare it; in the thread that calls. The other arguments are those of `ThreadHop.call`."""
+        self.inbox: SimpleQueue[Errand[Any] | None] = SimpleQueue()  # None: the call is over
         self._context = contextvars.copy_context()
         sniffio = sys.modules.get("sniffio")
         if sniffio is not None:  # which library runs here, according to anyio.run(), is not the one that runs there
             self._context.run(sniffio.current_async_library_cvar.set, None)
-        self._function = function
+        self._functions = [function]  # until one thread takes it: the loop's, or that which withdraws the call
         self.name = name
-        self._task: IndependentTask[T] | None = None
+        self.can_move = can_move
+        self._withdrawn = False
+        self._thread = threading.get_ident()
+        self.task: IndependentTask[T] | None = None
 
     @property
     def answered(self) -> bool:
         """Whether there is an outcome."""
-        return self._task is not None and self._task.done
+        return self.task is not None and self.task.done
 
-    def start(self) -> None:
-        """Begin; in the loop's thread."""
-        self._task = IndependentTask(self._function, name=_TASK_NAME, context=self._context, scoped=False)
-        del self._function  # a loop's first call is kept as long as its thread, and must not keep a client with it
-        # It may be over at once. The waiting thread, quick as it may be, has to find the task all the same.
-        self._task.when_done(self.finished.release)
+    def start(self, errands: Errands) -> None:
+        """Begin, unless it was withdrawn; in the loop's thread. `errands` are the loop's."""
+        try:
+            function = self._functions.pop()
+        except IndexError:
+            return
+        errands.begin(self._thread, self.inbox)
+        self.task = IndependentTask(function, name=_TASK_NAME, context=self._context, scoped=False)
+        self.task.when_done(lambda: errands.end(self._thread, self.inbox))
+
+    def withdraw(self) -> bool:
+        """Return whether it has not begun. If so, it never will."""
+        if self._functions:
+            with suppress(IndexError):
+                self._functions.pop()
+                self._withdrawn = True
+        return self._withdrawn
 
     def cancel(self) -> None:
-        """Cancel it; in the loop's thread."""
-        if self._task is None:  # the thread was interrupted before it could ask for the start
-            self.finished.release()
-        else:
-            self._task.cancel()
+        """Cancel it, once begun; in the loop's thread."""
+        assert self.task is not None
+        self.task.cancel()
 
     def lose(self) -> None:
         """End it without an outcome; in any thread, after the loop has ended."""
-        try:
-            self.finished.release()
-        except RuntimeError:
-            pass  # it has ended already
-
-    def outcome(self, *, loop_ends: bool) -> T:
-        """Return what the function returned, or raise what it raised, unless a loop that ends cancelled it."""
-        if self._task is None or not self._task.done:
-            raise _loop_has_ended(self.name)
-        if self._task.returned:
-            return self._task.result
-        error = self._task.exception
-        if error is None or (loop_ends and not isinstance(error, Exception | KeyboardInterrupt | SystemExit)):
-            raise _loop_has_ended(self.name) from error
-        raise error
-
-
-def _loop_has_ended(name: object) -> RuntimeError:
-    return RuntimeError(f"the event loop of this client has ended ({name}). Was the client closed in another thread?")
+        self.inbox.put(None)

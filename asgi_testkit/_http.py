@@ -1,19 +1,28 @@
 """The HTTP library at work: httpx, or httpx2, which goes on where httpx has stopped and has the same names.
 
 Whoever makes the request chooses. This package imports httpx; httpx2 it meets in the requests that come its way. So
-only the classes that are made for one of them name its classes at run time. All else asks for the library of the
-request, or of the client, and takes the class from there; or httpx's, where either would do. A class of ours that has
-to be one of the library's as well, such as a stream, is written without that base, and gets it here.
+only the classes that are made for one of them name its classes. All else asks for the library of the request, or of the
+client, and takes the class from there; or httpx's, where either would do. A class of ours that has to be one of the
+library's as well, such as a stream, is written without that base, and gets it here.
+
+Tests put fakes in the place of the library's names, for what their app does with them. Those are not for us: a name is
+looked up once, and httpx's when this module is imported.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeVar, cast
 
 import httpx
+from httpx import AsyncBaseTransport as HTTPXTransport
+from httpx import AsyncClient as HTTPXAsyncClient
+from httpx import Client as HTTPXClient
+
+__all__ = ["HTTPXAsyncClient", "HTTPXClient", "HTTPXTransport"]
 
 T = TypeVar("T")
 
@@ -32,6 +41,7 @@ class HTTPLibrary(Protocol):
 
     AsyncByteStream: type[httpx.AsyncByteStream]
     AsyncClient: type[httpx.AsyncClient]
+    BaseTransport: type[httpx.BaseTransport]
     ByteStream: type[httpx.ByteStream]
     Client: type[httpx.Client]
     Cookies: type[httpx.Cookies]
@@ -44,6 +54,7 @@ class HTTPLibrary(Protocol):
     RequestError: type[httpx.RequestError]
     RequestNotRead: type[httpx.RequestNotRead]
     Response: type[httpx.Response]
+    StreamConsumed: type[httpx.StreamConsumed]
     SyncByteStream: type[httpx.SyncByteStream]
     Timeout: type[httpx.Timeout]
     URL: type[httpx.URL]
@@ -53,8 +64,51 @@ class HTTPLibrary(Protocol):
     def __hash__(self) -> int: ...
 
 
+class Names:
+    """The public names of a module, each as it was when it was first asked for."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self._module), name)
+        if getattr(value, "__module__", self._module).partition(".")[0] != self._module:
+            msg = (
+                f"{self._module}.{name} is {value!r}, which a test has put there. "
+                "Import what you need of asgi_testkit before you patch, at the top of the test module or conftest.py"
+            )
+            raise ImportError(msg)
+        setattr(self, name, value)
+        return value
+
+
+@lru_cache
+def library(module: str) -> HTTPLibrary:
+    """Return the library that is imported by this name."""
+    return cast("HTTPLibrary", Names(module))
+
+
+def bound(module: str) -> HTTPLibrary:
+    """Return the library of this name, all of its names looked up.
+
+    Raises:
+        ImportError: One of them is not the library's own.
+    """
+    names = library(module)
+    for name in HTTPLibrary.__annotations__:
+        getattr(names, name)
+    return names
+
+
+def _met(module: str) -> HTTPLibrary:
+    """Return the library of this name, as many of its names looked up as are its own."""
+    with suppress(ImportError):
+        bound(module)
+    return library(module)
+
+
 def library_of(thing: Any) -> HTTPLibrary:
-    """Return the library, a module, that a request, a response or a client is of, or is derived from.
+    """Return the library that a request, a response or a client is of, or is derived from.
 
     Raises:
         TypeError: It is of neither.
@@ -64,10 +118,18 @@ def library_of(thing: Any) -> HTTPLibrary:
 
 @lru_cache
 def _library_of(kind: type) -> HTTPLibrary:
+    return _met(base_in_library(kind).__module__.partition(".")[0])
+
+
+def base_in_library(kind: type) -> Any:
+    """Return the class of a library that `kind` is, or is derived from.
+
+    Raises:
+        TypeError: There is none.
+    """
     for base in kind.__mro__:
         if is_library(base.__module__):
-            name = base.__module__.partition(".")[0]
-            return cast("HTTPLibrary", httpx if name == httpx.__name__ else sys.modules[name])
+            return base
     msg = f"something of httpx or of httpx2 is expected, and {kind!r} is of neither"
     raise TypeError(msg)
 
@@ -80,7 +142,7 @@ def is_library(module: str) -> bool:
 @lru_cache
 def network_of(library: HTTPLibrary) -> Any:
     """Return httpcore, or what the library has in its place."""
-    return import_module(_LIBRARIES[cast("Any", library).__name__])
+    return Names(_LIBRARIES[library.ByteStream.__module__.partition(".")[0]])
 
 
 @lru_cache
@@ -88,3 +150,9 @@ def derived(kind: type[T], library: Any, base: str) -> type[T]:
     """Return `kind`, derived from the class that the library has by the name of `base` as well."""
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
     return type(kind.__name__, (kind, getattr(library, base)), names)
+
+
+#: httpx; or httpx2, where that was put into its place before.
+HTTPX = bound(httpx.__name__)
+if sys.modules.get("httpx2") is not None:
+    bound("httpx2")

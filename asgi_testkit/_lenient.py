@@ -202,5 +202,5 @@ class LenientTransport(AppTransport[Request, Response]):
         options = self._options_for(request, scope)._replace(write_buffer=sys.maxsize, raise_server_exceptions=True)
         connection = self.connection_class(self._call, request, scope, options, self._unsettled.discard)
         COUNTER.websockets += 1
-        self._begin(connection)
+        await self._begin(connection)
         return await response_to_handshake(connection, [])

@@ -125,16 +125,17 @@ class LoopThread:
     def _run(self, backend: str, backend_options: dict[str, Any], first: Call[object] | None) -> None:
         try:
             anyio.run(self._open, first, backend=backend, backend_options=backend_options)
-        except BaseException as error:
-            if not self._started.done():
+        except BaseException as error:  # sys.exit() in a task of the app, say, which ends any loop
+            if self._started.done():
+                self.hop.end(error)
+            else:
                 self._started.set_exception(error)
-            # After that it is what a call into the portal has raised already: KeyboardInterrupt, for one.
 
     async def _open(self, first: Call[object] | None) -> None:
         self.hop = ThreadHop()
         self._started.set_result(None)
         if first is not None and not self._unwanted:
-            first.start()
+            first.start(self.hop.errands)
         await self._serve()
 
     async def _serve(self) -> None:
@@ -155,7 +156,7 @@ class LoopThread:
 
 
 class SharedLoops:
-    """One loop for each backend configuration, started at first use, and ended with the process."""
+    """A loop for each backend configuration, started at first use, and ended with the process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -163,16 +164,16 @@ class SharedLoops:
         self._loops: list[tuple[str, dict[str, Any], LoopThread]] = []
 
     def get(self, backend: str, backend_options: Mapping[str, Any]) -> LoopThread:
-        """Return the loop for a configuration, which is that of ``anyio.run``."""
+        """Return the loop for a configuration, which is that of ``anyio.run``.
+
+        It is one and the same, but while that stands still: a call made by what it waits for has to have another.
+        """
         with self._lock:
             self._notice_fork()
-            for known in self._loops:
-                known_backend, known_options, loop = known
-                if known_backend == backend and known_options == backend_options:
-                    if loop.runs:
-                        return loop
-                    self._loops.remove(known)
-                    break
+            self._loops = [known for known in self._loops if known[2].runs]
+            for known_backend, known_options, loop in self._loops:
+                if known_backend == backend and known_options == backend_options and not loop.hop.blocked:
+                    return loop
             loop = LoopThread(backend, backend_options)
             self._loops.append((backend, dict(backend_options), loop))
             return loop

@@ -13,7 +13,6 @@ from ._blocking import BlockingTransport
 from ._conversation import Conversation
 from ._hop import Hop
 from ._http import derived, library_of
-from ._transport import reads_whole
 from ._types import ASGIApp
 
 T = TypeVar("T")
@@ -31,7 +30,7 @@ class PortalHop(Hop):
         """Whether the calling thread is the loop's own; the portal itself looks after that."""
         return False
 
-    def call(self, function: Callable[[], Awaitable[T]], *, name: object) -> T:  # noqa: ARG002 - errors are the portal's
+    def call(self, function: Callable[[], Awaitable[T]], *, name: object, can_move: bool = False) -> T:  # noqa: ARG002 - errors are the portal's
         """Run an async function in the loop, and return or raise its outcome."""
         return self._portal.call(function)
 
@@ -95,16 +94,15 @@ class PortalTransport(BlockingTransport):
                 setattr(response, name, debug[name])
         return response
 
-    def _send(self, request: httpx.Request) -> httpx.Response:
+    def _send_by(self, hop: Hop, request: httpx.Request, *, can_move: bool = False) -> httpx.Response:
         way = self._way()
         if way is None:
-            return super()._send(request)
+            return super()._send_by(hop, request, can_move=can_move)
         with ExitStack() as stack:
             hop = stack.enter_context(way)
-            response = self._send_by(hop, request)
-            if not reads_whole.get():
-                kind: Any = derived(PortalStream, library_of(request), "SyncByteStream")
-                response.stream = kind(response, hop, stack.pop_all(), self._open)
+            response = super()._send_by(hop, request)
+            kind: Any = derived(PortalStream, library_of(request), "SyncByteStream")
+            response.stream = kind(response, hop, stack.pop_all(), self._open)
             return response
 
     def _way(self) -> AbstractContextManager[Hop] | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable
+from inspect import isasyncgen, isgenerator
+from typing import Any
+from weakref import WeakSet
 
 import anyio
 import httpx
@@ -12,6 +14,27 @@ from ._http import HTTPLibrary
 from ._tasks import IndependentTask, Wakeup
 
 _END: Any = object()
+
+#: Bodies that can be sent only once, and were.
+_SENT: WeakSet[Any] = WeakSet()
+
+
+def generator_of(stream: Any) -> Any:
+    """Return the generator of the test that a body is made of, asynchronous or not; None if it is of something else."""
+    inside = getattr(stream, "__dict__", {}).values()
+    return next((each for each in inside if isasyncgen(each) or isgenerator(each)), None)
+
+
+def send_once(stream: Any, http: HTTPLibrary) -> None:
+    """Note that a body is sent. A network's client takes a generator to its end, whether or not the app reads it.
+
+    Raises:
+        httpx.StreamConsumed: It is of a generator, and was sent before: after a redirect, say, or for digest auth.
+    """
+    if generator_of(stream) is not None:
+        if stream in _SENT:
+            raise http.StreamConsumed
+        _SENT.add(stream)
 
 
 class RequestBody:
@@ -24,14 +47,16 @@ class RequestBody:
     Attributes:
         finished: Whether the app has been given all of it.
         error: What the test's generator raised. It is the test's own, and never reaches the app.
+        stopped: Whether nothing more is read of it.
+        ends_with_call: Whether it can be read while a blocking call of the test's runs, and not after.
     """
 
     finished = False
     error: BaseException | None = None
+    stopped = False
     _chunk = b""
     _exhausted = False
     _wanted = False
-    _closed = False
     _pump: IndependentTask[None] | None = None
 
     def __init__(self, request: httpx.Request, http: HTTPLibrary, *, name: str, reader: Wakeup, waiter: Wakeup) -> None:
@@ -46,7 +71,9 @@ class RequestBody:
 
         Raises:
             TypeError: The body cannot be iterated asynchronously.
+            httpx.StreamConsumed: It is of a generator, and was sent before.
         """
+        self.ends_with_call: bool = getattr(request.stream, "ends_with_call", False)
         self._name = name
         self._reader = reader
         self._waiter = waiter
@@ -58,6 +85,7 @@ class RequestBody:
                 self._chunk = b"".join(stream)
             self._exhausted = True
         elif isinstance(stream, http.AsyncByteStream):
+            send_once(stream, http)
             self._stream = stream
             self._demand = Wakeup()
         else:
@@ -92,17 +120,18 @@ class RequestBody:
             try:
                 await self._pass_on(chunks)
             finally:
-                if hasattr(chunks, "aclose"):
-                    await chunks.aclose()
-                await self._stream.aclose()
+                # The library leaves a generator half used, and trio warns of that.
+                for each in (chunks, generator_of(self._stream), self._stream):
+                    if hasattr(each, "aclose"):
+                        await each.aclose()
         except BaseException as error:
-            if not (self._closed and isinstance(error, anyio.get_cancelled_exc_class())):
+            if not (self.stopped and isinstance(error, anyio.get_cancelled_exc_class())):
                 self.error = error
             self._waiter.fire()
         self._reader.fire()
 
     async def _pass_on(self, chunks: AsyncIterator[bytes]) -> None:
-        while not self._closed:
+        while not self.stopped:
             chunk = await anext(chunks, _END)
             if chunk is _END:
                 self._exhausted = True
@@ -114,8 +143,17 @@ class RequestBody:
                 self._chunk = bytes(chunk)
                 self._wanted = False
                 self._reader.fire()
-                while not (self._wanted or self._closed):
+                while not (self._wanted or self.stopped):
                     await self._demand.wait()
+
+    def stop(self, then: Callable[[], object]) -> None:
+        """Read no further, and have the test's generator, which has started, closed. `then` is called at its end."""
+        assert self._pump is not None
+        self.stopped = True
+        self._demand.fire()
+        if self._wanted:  # else it waits for the demand, and will see
+            self._pump.cancel()
+        self._pump.when_done(then)
 
     async def close(self, *, grace: float) -> None:
         """Read no further, and see the test's generator closed. Cancelling does not cut that short.
@@ -123,25 +161,7 @@ class RequestBody:
         Raises:
             ApplicationStuckError: The generator was cancelled and went on all the same.
         """
-        self._closed = True
+        self.stopped = True
         if self._pump is not None:
             self._demand.fire()
             await self._pump.end(grace=grace, noticed=lambda: not self._wanted)
-
-
-class GeneratorStream:
-    """A generator of the test as a body, with an ``AsyncByteStream`` to derive it from.
-
-    httpx would leave it half used, and trio warns of that.
-    """
-
-    def __init__(self, stream: Any, generator: AsyncGenerator[bytes, None]) -> None:
-        self._stream = stream
-        self._generator = generator
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return cast("AsyncIterator[bytes]", self._stream.__aiter__())
-
-    async def aclose(self) -> None:
-        """Close the generator."""
-        await self._generator.aclose()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
-from importlib import import_module
-from types import ModuleType
+from operator import attrgetter
 from typing import Any, cast
 
 import httpx
@@ -17,13 +14,13 @@ import httpx
 from ._errors import exception_in_flight
 from ._exchange import HTTPExchange
 from ._handshake import Refusal
-from ._http import HTTPLibrary, derived, library_of
+from ._http import HTTPLibrary, base_in_library, derived, is_library
 from ._http_state import TRAILERS
 from ._websocket import WebSocketConnection
 
-_REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
-
 _ENCODED = frozenset({b"content-encoding"})
+
+_REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 async def response_to(exchange: HTTPExchange) -> httpx.Response:
@@ -42,14 +39,10 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
         extensions["http.response.debug"] = sent.debug
     if sent.trailers is not None:
         extensions[TRAILERS] = sent.trailers  # the list grows
-    response: Any = response_class(exchange.http)(
-        sent.status,
-        headers=_headers(exchange.http, tuple(sent.headers)),
-        stream=stream_of(exchange),
-        extensions=extensions,
-    )
-    response.belongs_to(exchange)
-    return response  # type: ignore[no-any-return]
+    headers = _headers(exchange.http, tuple(sent.headers))
+    kind: Any = derived(Response, exchange.http, "Response")
+    response: httpx.Response = kind(sent.status, headers=headers, stream=stream_of(exchange), extensions=extensions)
+    return response
 
 
 async def response_to_handshake(connection: WebSocketConnection, agreed: list[tuple[bytes, bytes]]) -> httpx.Response:
@@ -104,132 +97,99 @@ def _headers(http: HTTPLibrary, sent: tuple[tuple[bytes, bytes], ...]) -> httpx.
 
 
 class Response:
-    """A response whose body, wanted as a whole, is read without asynchronous iterators, and decoders with no work.
+    """A response whose body, wanted as a whole, is read without the library's three asynchronous iterators.
 
-    There is a ``Response`` of the library to derive it from.
+    That is while nobody has put a stream of their own around the body, or something else in the place of the library's
+    methods. There is a ``Response`` of the library to derive it from.
     """
 
-    extensions: dict[str, Any]
     headers: httpx.Headers
     is_closed: bool
     is_stream_consumed: bool
-    stream: Any
-    _exchange: HTTPExchange
-    _seconds: float | None = None
+    _untouched = True
+    _body: bytes | None = None  # on its way to the content
     _downloaded: int | None = None
-    _is_here = False
 
-    def belongs_to(self, exchange: HTTPExchange) -> None:
-        """Note what it is the response of."""
-        self._exchange = exchange
+    @property
+    def stream(self) -> Any:
+        """The body, as it is read."""
+        return self.__dict__["stream"]
 
-    def arrived(self, body: httpx.SyncByteStream) -> None:
-        """Take a body that can be read without waiting."""
-        self.stream = body
-        self._is_here = True
+    @stream.setter
+    def stream(self, stream: Any) -> None:
+        # The constructor puts ours here, and the client its own around it, of a class that is private to the library.
+        before, module = self.__dict__.get("stream"), type(stream).__module__
+        if before is not None:
+            its_own = is_library(module) and "." in module
+            self._untouched = self._untouched and its_own and isinstance(before, ResponseStream)
+        self.__dict__["stream"] = stream
 
     async def aread(self) -> bytes:
         """Read and return the body."""
         as_the_library_s: Any = super()
-        if self.is_closed or self.is_stream_consumed:
-            content: bytes = await as_the_library_s.aread()
+        content: bytes
+        exchange = self._exchange_to_read()
+        if exchange is None:
+            content = await as_the_library_s.aread()
             return content
         self.is_stream_consumed = True
-        exchange = self._exchange
         try:
-            await exchange.gather()
+            here = exchange.take_whole()
+            body = b"".join(await exchange.read() if here is None else here)
         except exchange.http.RequestError as error:
-            self._name_request(error)
+            with suppress(RuntimeError):  # without a client, it has none
+                error.request = as_the_library_s.request
             raise
-        self.arrived(exchange.http.ByteStream(b"".join(exchange.take_chunks())))
-        self.is_stream_consumed = False
-        read: bytes = as_the_library_s.read()
-        return read
+        self._downloaded = len(body)
+        await as_the_library_s.aclose()
+        with suppress(RuntimeError):  # without a client, nobody has taken the time
+            self.elapsed = as_the_library_s.elapsed
+        self.__dict__["stream"] = exchange.http.ByteStream(body)  # the client's knows the time, and leads back to this
+        self._body = body
+        content = as_the_library_s.read()
+        return content
+
+    def _exchange_to_read(self) -> HTTPExchange | None:
+        """Return what can be read directly, None if the library's way is to be taken."""
+        if self.is_closed or self.is_stream_consumed or not self._untouched:
+            return None
+        if not _ENCODED.isdisjoint([name.lower() for name, _ in self.headers.raw]):
+            return None
+        exchange: HTTPExchange = cast("Any", self).extensions["asgi"]
+        library: Any = exchange.http.Response
+        return exchange if _methods(library) == _originals(library) else None
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Iterate over the body, decoded."""
-        read_before = self.is_stream_consumed or self.is_closed
-        if read_before or not self._is_here or chunk_size is not None or has_any(self.headers, _ENCODED):
+        body, self._body = self._body, None
+        if body is not None:
+            yield body
+        else:
             as_the_library_s: Any = super()
             yield from as_the_library_s.iter_bytes(chunk_size)
-            return
-        self.is_stream_consumed = True
-        self._downloaded = 0
-        try:
-            for chunk in self.stream:
-                self._downloaded += len(chunk)
-                yield chunk
-        except self._exchange.http.RequestError as error:
-            self._name_request(error)
-            raise
-        self._end()
-        self.is_closed = True  # with nothing left to close
-
-    def _name_request(self, error: httpx.RequestError) -> None:
-        this: Any = self
-        with suppress(RuntimeError):  # without a client, it has none
-            error.request = this.request
-
-    def close(self) -> None:
-        """Let go of the response."""
-        self._end()
-        as_the_library_s: Any = super()
-        as_the_library_s.close()
-
-    async def aclose(self) -> None:
-        """Let go of the response."""
-        self._end()
-        as_the_library_s: Any = super()
-        await as_the_library_s.aclose()
-
-    def _end(self) -> None:
-        if not self.is_closed:
-            self._seconds = time.perf_counter() - self._exchange.began
 
     @property
     def num_bytes_downloaded(self) -> int:
         """How many bytes of the body have been read, before they were decoded."""
-        if self._downloaded is not None:
-            return self._downloaded
         as_the_library_s: Any = super()
-        downloaded: int = as_the_library_s.num_bytes_downloaded
-        return downloaded
-
-    @property
-    def elapsed(self) -> dt.timedelta:
-        """The time from the request to the end of the response."""
-        if self._seconds is not None:
-            return dt.timedelta(seconds=self._seconds)
-        as_the_library_s: Any = super()
-        return cast("dt.timedelta", as_the_library_s.elapsed)
-
-    @elapsed.setter
-    def elapsed(self, elapsed: dt.timedelta) -> None:
-        self._seconds = elapsed.total_seconds()
+        return as_the_library_s.num_bytes_downloaded if self._downloaded is None else self._downloaded
 
     def __reduce__(self) -> tuple[Any, ...]:  # a derived class cannot be found by its name
         this: Any = self
-        state = {name: value for name, value in this.__getstate__().items() if name != "_exchange"}
-        return _blank_response, (cast("ModuleType", library_of(this)).__name__,), state
+        return _blank_response, (base_in_library(type(self)),), this.__getstate__()
 
 
-def has_any(headers: httpx.Headers, names: frozenset[bytes]) -> bool:
-    """Whether one of these names, in lower case, is among the headers.
-
-    The library decodes all of the headers before it says as much, if nothing was asked of them before.
-    """
-    return not names.isdisjoint([name.lower() for name, _ in headers.raw])
-
-
-def response_class(http: HTTPLibrary) -> type[httpx.Response]:
-    """Return the class of responses that ``http.response.start`` makes."""
-    kind: Any = derived(Response, http, "Response")
-    return kind  # type: ignore[no-any-return]
-
-
-def _blank_response(library: str) -> httpx.Response:
-    kind = response_class(cast("HTTPLibrary", import_module(library)))
+def _blank_response(kind: type[httpx.Response]) -> httpx.Response:
     return kind.__new__(kind)
+
+
+_methods = attrgetter("aread", "aiter_bytes", "aiter_raw")
+
+
+@lru_cache
+def _originals(library: Any) -> tuple[Any, ...]:
+    """Return the methods of a library's response, as they were when the first was made."""
+    return _methods(library)
 
 
 def stream_of(conversation: HTTPExchange | WebSocketConnection) -> httpx.AsyncByteStream:

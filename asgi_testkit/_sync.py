@@ -14,8 +14,8 @@ from ._blocking import BlockingTransport
 from ._blocking_session import WebSocketSession
 from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
-from ._http import URL, Cookies, Request, Response, derived, library_of
-from ._shortcut import BlockingShortcut
+from ._heads import RemembersHeads
+from ._http import URL, Cookies, HTTPXClient, Request, Response, derived, library_of
 from ._transport import AppTransport, ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode
 
@@ -27,7 +27,7 @@ Session = TypeVar("Session", bound=WebSocketSession)
 
 
 class BlockingClient(
-    BlockingShortcut[Request, Response],
+    RemembersHeads[Request],
     CookiesForAnyHost[Request, Cookies],
     Generic[URL, Request, Response, Cookies, Session],
 ):
@@ -168,8 +168,8 @@ class BlockingClient(
             options: content, data, files, json, params, headers, timeout (in seconds), extensions; cookies, which go
                 with this request alone; auth and follow_redirects, in place of the client's.
         """
-        sending = sending_options(options)
-        return self.send(self.build_request(method, url, **options), **sending)
+        as_the_library_s: Any = super()
+        return cast("Response", as_the_library_s.request(method, url, **self.with_cookie_header(url, options)))
 
     def websocket_connect(
         self,
@@ -191,8 +191,9 @@ class BlockingClient(
         sending = {"follow_redirects": False, **sending_options(options)}
 
         def connect() -> httpx.Response:
+            as_the_library_s: Any = self
             request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
-            return cast("httpx.Response", self.send(request, stream=True, **sending))
+            return cast("httpx.Response", as_the_library_s.send(request, stream=True, **sending))
 
         return cast("Session", self._session_class(connect))
 
@@ -205,9 +206,6 @@ class BlockingClient(
         """
         if self.is_closed:
             msg = "this TestClient was closed, and cannot be entered again"
-            raise RuntimeError(msg)
-        if self._blocking.own_loop is not None:
-            msg = "this TestClient is entered already"
             raise RuntimeError(msg)
         self._blocking.start_own_loop(lambda: self._core.open(type(self).__name__))
         return self
@@ -226,8 +224,7 @@ class BlockingClient(
             LifespanError: The shutdown failed; see `LifespanManager`.
             BaseException: What an app raised that no call has raised yet, as it is.
         """
-        if self._blocking.own_loop is not None:
-            self._blocking.stop_own_loop(lambda: self._core.close(exc_value))
+        self._blocking.stop_own_loop(lambda: self._core.close(exc_value))
 
     def close(self) -> None:
         """Close the client for good; inside ``with``, as leaving it does. Closing it twice does no harm."""
@@ -251,7 +248,7 @@ class BlockingClient(
 
 
 class TestClient(
-    BlockingClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, WebSocketSession], httpx.Client
+    BlockingClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, WebSocketSession], HTTPXClient
 ):
     """Tests an ASGI app from blocking code: requests are sent to an event loop of the client's.
 

@@ -11,8 +11,9 @@ import math
 import sys
 import types
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -25,10 +26,10 @@ T = TypeVar("T")
 #: Seconds that a cancelled task has to end before the test is told that it does not.
 CANCEL_TIMEOUT = 5.0
 
+_EAGER = sys.version_info >= (3, 12)
+
 #: How many rounds of the loop a task that was just woken has to take notice.
 ROUNDS_TO_NOTICE = 5
-
-_EAGER = sys.version_info >= (3, 12)
 
 # asyncio itself holds tasks only weakly: one that nobody else refers to can vanish in the middle.
 _running: set[IndependentTask[Any]] = set()
@@ -67,16 +68,23 @@ class Wakeup:
     async def wait(self, timeout: float | None = None, cancelled: Callable[[], object] = bool) -> bool:
         """Wait for the next `fire`, at most `timeout` seconds (None: no limit). Return whether it came.
 
-        Cancelling the wait changes nothing for the others.
+        Where the loop has stalled, the timer and what was waited for are due at once, and the timer may be the first.
+        So before it is told, the loop goes round a few times more. Cancelling the wait changes nothing for the others.
 
         Args:
             timeout: Seconds.
             cancelled: Called on trio in the very moment in which the wait is cancelled. There, what runs next is a
                 matter of chance; on asyncio it is the task that was cancelled, so it has no need to be told.
         """
-        if asyncio_runs():
-            return await self._wait_on_asyncio(timeout)
-        return await self._wait_on_trio(timeout, cancelled)
+        count = self.count
+        wait = self._wait_on_asyncio(timeout) if asyncio_runs() else self._wait_on_trio(timeout, cancelled)
+        if await wait:
+            return True
+        for _ in range(ROUNDS_TO_NOTICE):
+            if self.count > count:
+                return True
+            await checkpoint()
+        return self.count > count
 
     async def _wait_on_trio(self, timeout: float | None, cancelled: Callable[[], object]) -> bool:
         trio = sys.modules["trio"]
@@ -126,6 +134,22 @@ def one_round() -> Generator[None, None, None]:
         yield  # what asyncio.sleep(0) does
 
 
+async def checkpoint() -> None:
+    """Let the loop go round once, and raise a cancellation that is pending."""
+    if asyncio_runs():
+        await one_round()
+    else:
+        await anyio.lowlevel.checkpoint()
+
+
+async def raise_pending_cancellation() -> None:
+    """Raise a cancellation of the caller that is pending. On asyncio, the start of a task looks for that of a scope."""
+    if not asyncio_runs():
+        await anyio.lowlevel.checkpoint_if_cancelled()
+    elif sys.modules["asyncio"].current_task().cancelling():
+        await one_round()
+
+
 def cancelled_for_good() -> bool:
     """Whether the caller is in a cancelled scope, so that each of its waits raises from now on.
 
@@ -137,18 +161,22 @@ def cancelled_for_good() -> bool:
 class IndependentTask(Generic[T]):
     """A call of an async function in a task that belongs to no task group and to no cancel scope of the caller.
 
-    It runs in a copy of the caller's context. On Python 3.12+ and asyncio it starts at once, within the constructor, up
-    to its first suspension; elsewhere with the loop's next round. Whatever it raises, ``KeyboardInterrupt`` included,
-    is kept in `exception` and goes nowhere else.
+    It runs in a copy of the caller's context. It starts with the loop's next round, from the loop and not from within
+    the caller's frames: their depth, and the exception that they handle, are not its own. On asyncio it is made by the
+    loop's task factory. Whatever it raises, ``KeyboardInterrupt`` included, is kept in `exception` and goes nowhere
+    else; ``StopIteration`` and ``StopAsyncIteration``, which would end an iteration of the test's, as the cause of a
+    ``RuntimeError`` (PEP 479).
 
     Attributes:
         done: Whether it has ended.
         returned: Whether it has ended by returning.
         result: What the function returned.
         exception: What it raised; the cancellation that `cancel` asked for does not count.
+        loop: The event loop that it is in; on trio, the token of its run.
     """
 
     result: T
+    loop: Any
     done = False
     returned = False
     exception: BaseException | None = None
@@ -158,6 +186,7 @@ class IndependentTask(Generic[T]):
     _coroutine: Any = None
     _native: Any = None  # on asyncio, its task
     _scope: Any = None  # around the call: anyio's or trio's
+    _caller: Any = None  # on asyncio, until it starts
 
     def __init__(
         self,
@@ -166,6 +195,7 @@ class IndependentTask(Generic[T]):
         name: str,
         context: contextvars.Context | None = None,
         scoped: bool = True,
+        with_caller: bool = False,
     ) -> None:
         """Start it.
 
@@ -174,48 +204,68 @@ class IndependentTask(Generic[T]):
             name: The task's.
             context: What it runs in, in place of a copy of the caller's.
             scoped: Whether it can be cancelled for good on asyncio, too. That costs a scope around the call.
+            with_caller: Whether it does not start if the caller is cancelled before that.
         """
         self._function = function
         self._scoped = scoped
+        self._with_caller = with_caller
         self._on_done: Callable[[], object] | None = None
-        context = contextvars.copy_context() if context is None else context
         _running.add(self)
         if asyncio_runs():
             self._start_on_asyncio(name, context)
         else:
             self._start_on_trio(name, context)
 
-    def _start_on_asyncio(self, name: str, context: contextvars.Context) -> None:
+    def _start_on_asyncio(self, name: str, context: contextvars.Context | None) -> None:
         asyncio = sys.modules["asyncio"]
-        loop = asyncio.get_running_loop()
-        self._coroutine = coroutine = self._run_on_asyncio(asyncio.CancelledError)
-        if _EAGER:  # pragma: 3.12+
-            task = asyncio.Task(coroutine, loop=loop, name=name, context=context, eager_start=True)
-        else:  # pragma: <3.12
-            task = loop.create_task(coroutine, name=name, context=context)
-            task.add_done_callback(self._end_unstarted)
-        self._native = task
+        self.loop = loop = asyncio.get_running_loop()
+        context = contextvars.copy_context() if context is None else context
+        if self._with_caller:
+            self._caller = caller = asyncio.current_task()
+            self._cancellations = caller.cancelling()
+        if _EAGER and loop.get_task_factory() is None:  # pragma: 3.12+
+            # The loop's next round calls the app itself, in place of a task's first step: that is all the difference.
+            loop.call_soon(self._start_eagerly, asyncio, name, context)
+        else:
+            coroutine = self._run_on_asyncio(asyncio.CancelledError)
+            # Not create_task(context=): the user's factory may not take it. The task has a copy of the current one.
+            self._native = task = context.run(loop.create_task, coroutine, name=name)
+            self._coroutine = coroutine
+            task.add_done_callback(self._end_unstarted)  # until it starts
 
-    def _start_on_trio(self, name: str, context: contextvars.Context) -> None:
+    def _start_eagerly(self, asyncio: Any, name: str, context: contextvars.Context) -> None:  # pragma: 3.12+
+        if self._may_start():
+            self._coroutine = coroutine = self._run_on_asyncio(asyncio.CancelledError)
+            self._native = asyncio.Task(coroutine, loop=self.loop, name=name, context=context, eager_start=True)
+        else:
+            self._end()
+
+    def _may_start(self) -> bool:
+        caller, self._caller = self._caller, None
+        return not self._cancelled and (caller is None or caller.cancelling() <= self._cancellations)
+
+    def _start_on_trio(self, name: str, context: contextvars.Context | None) -> None:
         import trio
 
         self._scope = trio.CancelScope()
-        trio.lowlevel.spawn_system_task(self._run_on_trio, name=name, context=context)
+        self.loop = trio.lowlevel.current_trio_token()
+        context = contextvars.copy_context() if context is None else context
+        self._trio_task = trio.lowlevel.spawn_system_task(self._run_on_trio, name=name, context=context)
 
     async def _run_on_asyncio(self, cancelled_error: type[BaseException]) -> None:
         try:
+            if self._native is not None or self._coroutine is None:  # it has not been started by the loop itself
+                await self._check_start()
             if not self._scoped:
                 self.result = await self._function()
                 self.returned = True
             else:
                 with _asyncio_scope()() as self._scope:
-                    if self._cancelled:  # pragma: <3.12 - before it started
-                        self._scope.cancel()
                     self.result = await self._function()
                     self.returned = True
         except BaseException as error:
             if not (self._abandoned or (self._cancelled and isinstance(error, cancelled_error))):
-                self.exception = error
+                self.exception = _no_stop(error)
         self._end()
 
     async def _run_on_trio(self) -> None:
@@ -227,12 +277,36 @@ class IndependentTask(Generic[T]):
 
         try:
             with self._scope:
-                self._coroutine = coroutine = call()
-                self.result = await coroutine
-                self.returned = True
+                self._coroutine = call()
+                self.result = await self._until_abandoned()  # type: ignore[misc]  # types.coroutine makes it one
+                self.returned = not self._abandoned
         except BaseException as error:  # a system task that raises takes the whole run down
-            self.exception = error
+            if not self._abandoned:
+                self.exception = _no_stop(error)
         self._end()
+
+    async def _check_start(self) -> None:
+        if self._coroutine is None:  # the user's task factory has started it in the caller's frames
+            await one_round()
+        self._native.remove_done_callback(self._end_unstarted)
+        if not self._may_start():
+            self._cancelled = True
+            raise sys.modules["asyncio"].CancelledError
+
+    @types.coroutine
+    def _until_abandoned(self) -> Generator[Any, Any, Any]:
+        """Do as ``await self._coroutine``; but when the task is abandoned, close that, whatever it waits for."""
+        outcome = None
+        while True:
+            try:
+                trap = self._coroutine.send(outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = yield trap
+            if self._abandoned:
+                with suppress(RuntimeError):  # it goes on even then
+                    self._coroutine.close()
+                return None
 
     def _end(self) -> None:
         self.done = True
@@ -244,7 +318,7 @@ class IndependentTask(Generic[T]):
         if on_done is not None:
             on_done()
 
-    def _end_unstarted(self, _: Any) -> None:  # pragma: <3.12
+    def _end_unstarted(self, _: Any) -> None:
         if not self.done:  # it was cancelled before its first step, and asyncio never took it
             self._end()
 
@@ -257,10 +331,10 @@ class IndependentTask(Generic[T]):
         """
         if not self.done:
             self._cancelled = True
-            if self._native is not None and not (for_good and self._scoped):
-                self._native.cancel()
-            elif self._scope is not None:  # pragma: no branch - else it has yet to start, and looks
+            if self._scope is not None and (for_good or self._native is None):
                 self._scope.cancel()
+            elif self._native is not None:  # else it has yet to start, and looks
+                self._native.cancel()
 
     def when_done(self, callback: Callable[[], object]) -> None:
         """Have `callback` called in the loop when the task is done, or at once if it is. There is one of them."""
@@ -332,12 +406,35 @@ class IndependentTask(Generic[T]):
             self._coroutine.close()
             self._native.add_done_callback(lambda task: task.exception())  # or asyncio reports that nobody looked
             self._native.cancel()
+        else:
+            _wake_on_trio(self._trio_task)
         msg = f"the application was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {where}"
         raise ApplicationStuckError(msg)
 
     def where(self) -> str:
         """Say where the task is suspended, for an error message."""
         return where_suspended(self._coroutine, leave_out=__name__)
+
+
+def _wake_on_trio(task: Any) -> None:
+    """Wake a task whatever it waits for, so that it ends: trio waits for all tasks at the end of a run.
+
+    It may have shielded itself from cancellation, and there is no public way past that. (Trio 0.35 was read.)
+    """
+
+    def interrupt() -> NoReturn:
+        raise RuntimeError
+
+    if task._abort_func is not None:  # noqa: SLF001
+        task._attempt_abort(interrupt)  # noqa: SLF001
+
+
+def _no_stop(error: BaseException) -> BaseException:
+    if not isinstance(error, StopIteration | StopAsyncIteration):
+        return error
+    raised = RuntimeError(f"coroutine raised {type(error).__name__}")
+    raised.__cause__ = error
+    return raised
 
 
 def asyncio_runs() -> bool:
@@ -384,10 +481,26 @@ def soon_threadsafe() -> Callable[[Callable[[], object]], object]:
 class HomeLoop:
     """The event loop that something was opened in, and has to be used in."""
 
-    def __init__(self, owner: str) -> None:
-        """Note the running loop; `owner` is what an error calls that something."""
+    def __init__(self, owner: str, loop: Any = None) -> None:
+        """Note the loop, by default the running one; `owner` is what an error calls that something."""
         self._owner = owner
-        self._loop = current_loop()
+        self._loop = current_loop() if loop is None else loop
+
+    @property
+    def here(self) -> bool:
+        """Whether the running loop is this one."""
+        return current_loop() is self._loop
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        if hasattr(self._loop, "is_closed"):
+            return bool(self._loop.is_closed())
+        try:
+            self._loop.run_sync_soon(bool)
+        except RuntimeError:
+            return True
+        return False
 
     def check(self) -> None:
         """Check that the running loop is this one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -15,12 +14,12 @@ from ._conversation import Conversation
 from ._errors import tell_beside
 from ._exchange import HTTPExchange
 from ._handshake import acceptance, refusal
-from ._http import Request, Response, derived, library_of, network_of
+from ._http import HTTPXTransport, Request, Response, derived, library_of, network_of
 from ._options import ExchangeOptions
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
 from ._tally import COUNTER
-from ._tasks import HomeLoop
+from ._tasks import HomeLoop, raise_pending_cancellation
 from ._types import Address, ASGIApp, Background, Scope
 from ._websocket import WebSocketConnection
 
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
 
 #: The request extension by which a session says that it wants messages, and no frames.
 MESSAGE_LEVEL = "asgi.websocket"
-
-#: The request extension by which a client hands over the answer that it has got already.
-ANSWER = "asgi.answer"
-
-#: Whether the request that is being sent is read to its end at once. Then one trip of a blocking client does it all.
-reads_whole = contextvars.ContextVar("reads_whole", default=False)
 
 
 class AppTransport(Generic[Request, Response]):
@@ -130,11 +123,9 @@ class AppTransport(Generic[Request, Response]):
         """
         sent: Any = request  # the libraries' classes are as good as the same, but for their names
         response: Any
-        if ANSWER in sent.extensions:
-            response = sent.extensions.pop(ANSWER)
-            return response  # type: ignore[no-any-return]
         if self.home is not None:
             self.home.check()
+        await raise_pending_cancellation()
         scope = self._scope_of(sent)
         if self._is_handshake(sent, scope):
             response = await self._upgrade(sent, scope)
@@ -142,14 +133,14 @@ class AppTransport(Generic[Request, Response]):
         options = self._options_for(sent, scope)
         COUNTER.requests += 1
         exchange = self.exchange_class(self._call, sent, scope, options, self._unsettled.discard)
-        self._begin(exchange)
+        await self._begin(exchange)
         response = await response_to(exchange)
         return response  # type: ignore[no-any-return]
 
-    def _begin(self, conversation: Conversation) -> None:
+    async def _begin(self, conversation: Conversation) -> None:
         """Call the app, and see to its end when this transport closes."""
-        conversation.start()
         self._unsettled.add(conversation)
+        await conversation.start()
 
     def _scope_of(self, request: httpx.Request) -> Scope:
         return http_scope(
@@ -177,7 +168,7 @@ class AppTransport(Generic[Request, Response]):
             kind = self._wire_class(connection)
             stream = kind(connection, compression=options.compression, max_message_size=options.max_message_size)
             agreed += stream.agreed
-        self._begin(connection)
+        await self._begin(connection)
         response = await response_to_handshake(connection, agreed)
         if stream is not None and response.status_code == 101:
             response.extensions["network_stream"] = stream
@@ -233,6 +224,9 @@ class AppTransport(Generic[Request, Response]):
         failure: BaseException | None = None
         for exchange in list(self._unsettled):
             try:
+                if not exchange.home.here:  # blocking clients may have used several loops: each sees to its own
+                    self._forget_lost(exchange)
+                    continue
                 await exchange.part(reason, grace=max(0.0, deadline - anyio.current_time()), detach=False)
             except BaseException as error:
                 if failure is None:
@@ -242,8 +236,16 @@ class AppTransport(Generic[Request, Response]):
         if failure is not None:
             raise failure
 
+    def _forget_lost(self, conversation: Conversation) -> None:
+        """Forget a conversation whose loop has ended, and the app with it. Raise what that did wrong before."""
+        if conversation.home.ended:
+            self._unsettled.discard(conversation)
+            failure = conversation.untold()
+            if failure is not None:
+                raise failure
 
-class ASGITransport(AppTransport[httpx.Request, httpx.Response], httpx.AsyncBaseTransport):
+
+class ASGITransport(AppTransport[httpx.Request, httpx.Response], HTTPXTransport):
     """Runs an ASGI app in-process, in the event loop that awaits the request.
 
     A drop-in for ``httpx.ASGITransport``, with the same positional arguments. It streams, honours the read timeout,

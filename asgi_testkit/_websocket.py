@@ -13,7 +13,7 @@ import httpx
 from ._conversation import Conversation
 from ._errors import ASGIProtocolError, WebSocketDisconnect
 from ._options import ExchangeOptions
-from ._tasks import HomeLoop, one_round
+from ._tasks import one_round
 from ._types import Message, Scope, SingleCallable
 from ._websocket_state import ABNORMAL, NO_CODE, State, WebSocketState
 
@@ -37,6 +37,7 @@ class WebSocketConnection(Conversation):
         scope: The scope that the app was called with, and that it may have changed.
     """
 
+    noun = "WebSocket session"
     ended_by = "the end of the connection"
 
     #: What decides on the app's messages, and what the end of the connection is to the client.
@@ -70,7 +71,6 @@ class WebSocketConnection(Conversation):
         )
         self._incoming: deque[tuple[Message, int]] = deque()
         self._outgoing: deque[str | bytes] = deque()
-        self._home = HomeLoop("WebSocket session")
 
     # The app's side
 
@@ -246,7 +246,7 @@ class WebSocketConnection(Conversation):
             httpx.WriteTimeout: The app did not receive enough of them within the write timeout.
             BaseException: The connection has ended; see `wait_for_message`.
         """
-        self._home.check()
+        self.home.check()
         self.check_writable()
         if self._end_heard:
             await self.raise_end()
@@ -291,7 +291,7 @@ class WebSocketConnection(Conversation):
             ASGIProtocolError: The app returned without closing it.
             BaseException: What the app raised.
         """
-        self._home.check()
+        self.home.check()
         if self._outgoing:
             return
         await one_round()
@@ -390,11 +390,15 @@ class WebSocketConnection(Conversation):
         """
         if self._closed:
             return
-        if self._state.over:
-            await self._finish(reason)
+        if self._state.over and reason is None:
+            await self._finish()
         else:
             self.disconnect(None)
             await self.part(reason)
+
+    @property
+    def _said_all(self) -> bool:
+        return self._state.over
 
     @property
     def end_heard(self) -> bool:

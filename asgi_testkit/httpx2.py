@@ -11,12 +11,16 @@ import httpx2
 
 from ._blocking_session import WebSocketSession as _WebSocketSession
 from ._client import AwaitedClient
+from ._http import bound
 from ._session import AsyncWebSocketSession as _AsyncWebSocketSession
 from ._session import Session
 from ._sync import BlockingClient
 from ._transport import AppTransport
 
 __all__ = ["ASGITransport", "AsyncClient", "AsyncWebSocketSession", "TestClient", "WebSocketSession"]
+
+
+bound(httpx2.__name__)
 
 
 class _Session(Session):

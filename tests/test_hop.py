@@ -17,7 +17,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from asgi_testkit import _hop
-from asgi_testkit._hop import Call, ThreadHop
+from asgi_testkit._hop import Call, Errands, LoopStandsStillError, ThreadHop
 from asgi_testkit._tasks import current_loop
 
 from .backends import BACKENDS, Backend
@@ -115,13 +115,14 @@ def test_a_call_has_its_outcome_before_the_waiting_thread_is_woken(
     call = Call(answer, "a call")
     outcomes: list[str] = []
 
-    class Finished:
-        def release(self) -> None:
-            outcomes.append(call.outcome(loop_ends=False))
+    class Inbox:
+        def put(self, errand: None) -> None:
+            assert call.task is not None
+            outcomes.append(call.task.result)
 
     async def start() -> None:
-        monkeypatch.setattr(call, "finished", Finished())
-        call.start()
+        monkeypatch.setattr(call, "inbox", Inbox())
+        call.start(Errands())
         await anyio.wait_all_tasks_blocked()
 
     portal.call(start)
@@ -216,7 +217,7 @@ def test_a_call_that_was_started_in_the_loop_is_finished_without_a_trip(
         return "answer"
 
     call = Call(suspend, "a call")
-    portal.call(call.start)
+    portal.call(call.start, hop.errands)
     monkeypatch.setattr(hop, "_soon", None)
     assert hop.finish(call, begun=True) == "answer"
 
@@ -328,12 +329,89 @@ def test_a_call_that_the_loop_can_answer_no_more_ends_with_an_error(backend: Bac
     thread.join()
 
 
-def test_ending_a_call_twice_does_no_harm() -> None:
-    call = _hop.Call(make_event, "a call")
-    call.lose()
-    call.lose()
-    with pytest.raises(RuntimeError, match=ENDED):
-        call.outcome(loop_ends=True)
+def test_a_loop_that_has_died_says_of_what_and_may_end_twice(hop: ThreadHop) -> None:
+    death = SystemExit("no configuration")
+    hop.end(death)
+    hop.end()
+    with pytest.raises(RuntimeError, match=r"has ended \(a call\)\. It has died of SystemExit\('no configuration'\)"):
+        hop.call(make_event, name="a call")
+
+
+def test_a_call_that_can_move_is_withdrawn_from_a_loop_that_stands_still(
+    hop: ThreadHop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_hop, "LOOK_INTERVAL", 0.01)
+    inside, free, called = threading.Event(), threading.Event(), threading.Event()
+
+    async def stand_still() -> None:
+        inside.set()
+        free.wait(10)
+
+    async def note() -> None:
+        called.set()  # pragma: no cover - it must not
+
+    blocking = Outcome(lambda: hop.call(stand_still, name="a step that takes long"))
+    assert inside.wait(10)
+    with pytest.raises(LoopStandsStillError):
+        hop.call(note, name="a call", can_move=True)
+    assert hop.blocked
+    free.set()
+    assert blocking.wait() is None
+    hop.call(make_event, name="another call", can_move=True)
+    assert not hop.blocked
+    assert not called.is_set()
+
+
+def test_what_the_loop_asks_of_a_thread_is_done_during_its_call(hop: ThreadHop) -> None:
+    me = threading.get_ident()
+
+    async def ask() -> tuple[int, bool]:
+        return await hop.ask(me, threading.get_ident), hop.errands.reach(me)
+
+    assert hop.call(ask, name="a call") == (me, True)
+
+
+def test_what_the_loop_asks_between_two_calls_is_done_during_the_next(hop: ThreadHop, portal: BlockingPortal) -> None:
+    me = threading.get_ident()
+    asked = threading.Event()
+    answers: list[int] = []
+
+    async def ask() -> None:
+        assert not hop.errands.reach(me)
+        asked.set()
+        answers.append(await hop.ask(me, threading.get_ident))
+
+    future = portal.start_task_soon(ask)
+    assert asked.wait(10)
+    assert not answers
+    hop.call(anyio.lowlevel.checkpoint, name="the next call")
+    future.result(10)
+    assert answers == [me]
+
+
+def test_what_a_thread_raises_is_raised_where_it_was_asked(hop: ThreadHop) -> None:
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    async def ask() -> str:
+        with pytest.raises(KeyboardInterrupt):
+            await hop.ask(me, fail)
+        return "raised"
+
+    me = threading.get_ident()
+    assert hop.call(ask, name="a call") == "raised"
+
+
+def test_a_thread_may_call_while_it_does_what_it_was_asked(hop: ThreadHop) -> None:
+    me = threading.get_ident()
+
+    async def answer() -> int:
+        return await hop.ask(me, lambda: 42)
+
+    async def ask() -> int:
+        return await hop.ask(me, lambda: hop.call(answer, name="the inner call"))
+
+    assert hop.call(ask, name="the outer call") == 42
 
 
 @pytest.mark.usefixtures("watchful")

@@ -13,9 +13,10 @@ import pytest
 
 import asgi_testkit
 import asgi_testkit.httpx2
-from asgi_testkit._http import derived, is_library, library_of, network_of
+from asgi_testkit._http import HTTPLibrary, bound, derived, is_library, library_of, network_of
 
 from .apps import mirror
+from .programs import run_program
 
 BOTH = {httpx.__name__: httpx, "httpx2": httpx2}  # one and the same, where the suite runs on httpx2
 LIBRARIES = pytest.mark.parametrize("library", list(BOTH.values()), ids=list(BOTH))
@@ -41,8 +42,9 @@ def test_the_library_is_that_of_the_class(library: Any) -> None:
         pass
 
     request = library.Request("GET", "http://testserver/")
-    assert library_of(request) is library_of(Mine("GET", "http://testserver/")) is library
-    assert library_of(library.Response(200)) is library_of(library.Client(trust_env=False)) is library
+    assert library_of(request) is library_of(Mine("GET", "http://testserver/")) is bound(library.__name__)
+    assert library_of(library.Response(200)) is library_of(library.Client(trust_env=False)) is library_of(request)
+    assert library_of(request).Response is library.Response
 
 
 def test_what_is_of_neither_library_is_refused() -> None:
@@ -63,8 +65,8 @@ def test_names_of_modules_are_told_apart() -> None:
 
 
 def test_each_library_has_its_own_network_streams() -> None:
-    assert network_of(library_of(httpx2.Response(200))) is httpcore2
-    assert network_of(library_of(httpx.Response(200))) is httpcore
+    assert network_of(library_of(httpx2.Response(200))).ReadError is httpcore2.ReadError
+    assert network_of(library_of(httpx.Response(200))).ReadError is httpcore.ReadError
 
 
 def test_a_derived_class_is_both_and_there_is_one_of_it() -> None:
@@ -119,6 +121,57 @@ async def test_a_response_can_be_pickled(library: Any) -> None:
     copy = pickle.loads(pickle.dumps(response))
     assert isinstance(copy, library.Response)
     assert (copy.status_code, copy.json(), copy.elapsed) == (200, response.json(), response.elapsed)
+
+
+# What tests put in the place of its names
+
+
+class Fake:
+    """What a test puts in the place of a class."""
+
+
+@LIBRARIES
+@pytest.mark.parametrize("name", sorted(set(HTTPLibrary.__annotations__) - {"USE_CLIENT_DEFAULT"}))
+@pytest.mark.anyio
+async def test_a_fake_for_the_app_s_own_calls_is_not_for_the_client(
+    library: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours: Any = asgi_testkit if library is httpx else asgi_testkit.httpx2
+    async with library.AsyncClient(transport=asgi_testkit.ASGITransport(mirror)) as theirs:
+        monkeypatch.setattr(library, name, Fake)
+        assert (await theirs.post("http://testserver/", content=b"body")).json()["body"] == "body"
+        async with ours.AsyncClient(mirror, cookies={"a": "1"}) as client:
+            client.cookies = {"b": "2"}
+            assert (await client.post("/", json={}, cookies={"c": "3"}, timeout=5)).status_code == 200
+            with pytest.raises(ConnectionError):
+                await client.post("/", content=failing())
+    with ours.TestClient(mirror) as blocking, blocking.stream("POST", "/", content=iter([b"a"])) as response:
+        assert response.read()
+
+
+async def failing() -> Any:
+    yield b"a"
+    raise ConnectionError
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_fake_that_was_there_first_is_an_import_error(library: str) -> None:
+    told = run_program(
+        """
+        import importlib, sys
+        from unittest.mock import patch
+        library = importlib.import_module(sys.argv[1])
+        with patch.object(library, "AsyncClient"):
+            try:
+                from asgi_testkit import AsyncClient
+            except ImportError as error:
+                print(error)
+        from asgi_testkit import AsyncClient
+        """,
+        library,
+    )
+    assert told.startswith(f"{library}.AsyncClient is <MagicMock")
+    assert "Import what you need of asgi_testkit before you patch" in told
 
 
 # The clients of asgi_testkit.httpx2

@@ -26,10 +26,10 @@ LAYERS = (
     {"_request_body", "_hop", "_conversation"},
     {"_exchange", "_websocket", "_lifespan"},
     {"_wire", "_response", "_session", "_loops"},
-    {"_transport", "_like_httpx"},
+    {"_transport", "_like_httpx", "_heads"},
     {"_blocking_wire", "_lenient"},
     {"_blocking"},
-    {"_blocking_session", "_cookies", "_core", "_portal", "_shortcut"},
+    {"_blocking_session", "_cookies", "_core", "_portal"},
     {"_client"},
     {"_sync", "_starlette_errors"},
     {"_starlette_core", "_starlette_session"},
@@ -45,12 +45,12 @@ LAYERS = (
 THREADS = {"_hop", "_loops", "_blocking", "_portal", "_sync", "_starlette_core", "starlette"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
-    *("_transport", "_like_httpx", "_blocking", "_portal", "_sync", "_like_httpx_ws", "starlette"),
+    *("_transport", "_like_httpx", "_portal", "_sync", "_like_httpx_ws", "starlette"),
 }
 HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
-    *("_shortcut", "_client", "_sync", "_like_httpx", "_for_httpx", "_like_httpx_ws", "_for_httpx_ws"),
+    *("_heads", "_client", "_sync", "_like_httpx", "_for_httpx", "_like_httpx_ws", "_for_httpx_ws"),
     *("_lenient", "_portal", "_starlette_session", "starlette"),
 }
 
@@ -168,7 +168,7 @@ def test_a_module_uses_only_what_lies_above_it(module: str) -> None:
             "anyio.to_thread.run_sync",
             "_starlette_core, _sync, starlette may",
         ),
-        ("_http_state", "import anyio", "anyio", "only _blocking, _conversation"),
+        ("_http_state", "import anyio", "anyio", "only _conversation"),
         ("_client", "import requests", "requests", "no dependency"),
         ("_client", "from httpx._client import ClientState", "httpx._client.ClientState", "private to httpx"),
         ("_client", "import httpx\nhttpx._utils.f()", "httpx._utils", "private to httpx"),

@@ -21,7 +21,6 @@ import httpx
 import pytest
 
 from asgi_testkit import ASGIProtocolError, Message, Receive, Scope, Send, TestClient
-from asgi_testkit._blocking import WholeBody
 from asgi_testkit._hop import Call
 from asgi_testkit._tasks import current_loop
 
@@ -713,13 +712,6 @@ def test_an_app_that_returns_too_early_is_an_error_of_protocol(opening: Opener) 
 
     with opening(app) as client, pytest.raises(ASGIProtocolError, match="application returned while"):
         client.get("/")
-
-
-def test_a_body_without_an_error_is_closed_in_silence() -> None:
-    whole = WholeBody()
-    whole.chunks = [b"chunk"]
-    assert list(whole) == [b"chunk"]
-    whole.close()
 
 
 # The exchange
