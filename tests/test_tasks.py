@@ -158,12 +158,13 @@ async def test_a_timer_that_comes_with_what_was_waited_for_does_not_win() -> Non
     wakeup = Wakeup()
 
     async def fire() -> None:
-        await anyio.sleep(0.01)
+        await anyio.sleep(0.02)
         await anyio.lowlevel.checkpoint()  # once more round the loop
         wakeup.fire()
 
     async with anyio.create_task_group() as group:
         group.start_soon(fire)
+        await anyio.wait_all_tasks_blocked()
 
         async def stall() -> None:
             threading.Event().wait(0.05)  # nobody's turn
