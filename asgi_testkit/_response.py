@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 from importlib import import_module
+from itertools import chain
 from types import ModuleType
 from typing import Any, cast
 
@@ -16,9 +17,9 @@ import httpx
 
 from ._errors import exception_in_flight
 from ._exchange import HTTPExchange
+from ._fields import REMEMBERED
 from ._handshake import Refusal
 from ._http import HTTPLibrary, derived, library_of
-from ._http_state import TRAILERS
 from ._websocket import WebSocketConnection
 
 _REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -38,13 +39,10 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
     if not (sent.status or await exchange.started()):
         return _internal_server_error(exchange, extensions)
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
-    if sent.debug is not None:
-        extensions["http.response.debug"] = sent.debug
-    if sent.trailers is not None:
-        extensions[TRAILERS] = sent.trailers  # the list grows
+    extensions.update(sent.extensions)  # lists among them grow
     response: Any = response_class(exchange.http)(
         sent.status,
-        headers=_headers(exchange.http, tuple(sent.headers)),
+        headers=_headers_of(exchange.http, tuple(sent.headers)),
         stream=stream_of(exchange),
         extensions=extensions,
     )
@@ -96,6 +94,11 @@ def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensi
         stream=exchange.http.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else apology),
         extensions={**extensions, "reason_phrase": _REASON_PHRASES[500]},
     )
+
+
+def _headers_of(http: HTTPLibrary, sent: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
+    small = sum(map(len, chain.from_iterable(sent))) <= REMEMBERED
+    return _headers(http, sent) if small else http.Headers(sent)
 
 
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again; each response takes a copy
