@@ -311,7 +311,7 @@ def test_what_is_offered_has_a_list_and_what_is_not_has_none(kind: str) -> None:
 # Files
 
 
-def file(name: str = HERE, **keys: object) -> dict[str, Any]:
+def file(name: str = HERE, **keys: Any) -> dict[str, Any]:
     return {"type": ZEROCOPYSEND if keys else PATHSEND, "path": name, **keys}
 
 
@@ -330,9 +330,9 @@ def test_a_path_is_not_mixed_with_parts_of_the_body(part: dict[str, Any]) -> Non
 @pytest.mark.parametrize("number", [-1, "1", 1.0, b"1"], ids=repr)
 @pytest.mark.parametrize("name", ["offset", "count"])
 def test_an_offset_and_a_count_are_numbers_of_bytes(name: str, number: object) -> None:
-    assert f"with {name}={number!r}" in refusal(started(), file(file=0, **{name: number}))
+    assert f"with {name}={number!r}" in refusal(started(), {**file(file=0), name: number})
     response = started()
-    response.handle(file(file=0, **{name: 7}))
+    response.handle({**file(file=0), name: 7})
     assert getattr(response.file, name) == 7
 
 
