@@ -74,7 +74,7 @@ class AwaitedClient(
             compression: Whether WebSocket frames are compressed for a client that offers it.
             max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
             scope: Keys of the scope to add or replace.
-            asgi_extensions: What to offer in ``scope["extensions"]``.
+            asgi_extensions: What to offer in ``scope["extensions"]``, in place of what is offered otherwise.
             cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.
             headers: Headers of every request. ``user-agent`` is ``testclient`` unless it is given.
             httpx_options: What else ``httpx.AsyncClient`` takes: auth, params, timeout (in seconds), event_hooks,

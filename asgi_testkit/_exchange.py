@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from typing import ClassVar
 
 import httpx
 
 from ._conversation import Conversation
 from ._errors import ASGIProtocolError
+from ._file_body import FileBody
 from ._http_state import HTTPResponseState, State
 from ._options import ExchangeOptions
 from ._request_body import RequestBody
@@ -60,7 +61,6 @@ class HTTPExchange(Conversation):
         )
         self._body = RequestBody(request, self.http, name=self.name, reader=self._for_app, waiter=self._for_client)
         self._chunks: deque[bytes] = deque()
-        self.began: float = time.perf_counter()
 
     # The app's side
 
@@ -87,6 +87,9 @@ class HTTPExchange(Conversation):
             self._refuse(error)
             self._pass_on(self._response.tail)
             raise
+        if self._response.file is not None:
+            await self._send_file(self._response.file)
+            return
         self._pass_on(chunk, always=not self._limit and message["type"] == "http.response.body")
         if self._response.complete:
             self._for_app.fire()
@@ -96,6 +99,16 @@ class HTTPExchange(Conversation):
                 await self._send_to_nobody()
                 return
             await self._hold_back()
+
+    async def _send_file(self, file: FileBody) -> None:
+        """Send what a file holds, part by part, as long as there is somebody to read it."""
+        self._response.file = None
+        with closing(file.messages()) as parts:
+            for part in parts:
+                to_nobody = self._gone and not self._called_off
+                await self.send(part)
+                if to_nobody:
+                    return
 
     def _pass_on(self, chunk: bytes, *, always: bool = False) -> None:
         if chunk or always:

@@ -8,6 +8,9 @@ from typing import Any
 #: RFC 9110 section 5.6.2: names of headers, and subprotocols.
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
+#: Headers are checked once, and remembered up to this size in bytes, name and value: 1,024 of them weigh little.
+REMEMBERED = 1024
+
 # RFC 9110 section 5.5. Some servers send the other control characters, too.
 _BAD_IN_VALUE = re.compile(rb"[\x00\x0a-\x0d]")
 _BAD_IN_STRICT_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

@@ -7,14 +7,19 @@ the ASGI HTTP spec forbids as well.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 from enum import Enum
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ._errors import ASGIProtocolError
-from ._fields import Illegal, header, kind_of, not_pairs, octets, stranger
+from ._extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND
+from ._fields import REMEMBERED, Illegal, header, kind_of, not_pairs, octets, stranger
+from ._file_body import FileBody
 from ._types import Message
 
 
@@ -41,25 +46,44 @@ class Event(Enum):
     TRAILERS = "http.response.trailers with more_trailers"
     LAST_TRAILERS = "http.response.trailers"
     DEBUG = "http.response.debug"
+    EARLY_HINT = "http.response.early_hint"
+    PUSH = "http.response.push"
+    PATHSEND = "http.response.pathsend"
+    ZEROCOPYSEND = "http.response.zerocopysend with more_body"
+    LAST_ZEROCOPYSEND = "http.response.zerocopysend"
 
     __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
+# The spec has early hints after the start, where no client takes them any more (RFC 8297 section 2), and pushes not
+# before it. Frameworks send both before, servers take either.
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.AWAITING_START: {
         Event.START: State.SENDING_BODY,
         Event.START_WITH_TRAILERS: State.SENDING_BODY_BEFORE_TRAILERS,
         Event.DEBUG: State.AWAITING_START,
+        Event.EARLY_HINT: State.AWAITING_START,
+        Event.PUSH: State.AWAITING_START,
     },
     State.SENDING_BODY: {
         Event.BODY: State.SENDING_BODY,
         Event.LAST_BODY: State.COMPLETE,
         Event.DEBUG: State.SENDING_BODY,
+        Event.EARLY_HINT: State.SENDING_BODY,
+        Event.PUSH: State.SENDING_BODY,
+        Event.PATHSEND: State.COMPLETE,
+        Event.ZEROCOPYSEND: State.SENDING_BODY,
+        Event.LAST_ZEROCOPYSEND: State.COMPLETE,
     },
     State.SENDING_BODY_BEFORE_TRAILERS: {
         Event.BODY: State.SENDING_BODY_BEFORE_TRAILERS,
         Event.LAST_BODY: State.AWAITING_TRAILERS,
         Event.DEBUG: State.SENDING_BODY_BEFORE_TRAILERS,
+        Event.EARLY_HINT: State.SENDING_BODY_BEFORE_TRAILERS,
+        Event.PUSH: State.SENDING_BODY_BEFORE_TRAILERS,
+        Event.PATHSEND: State.AWAITING_TRAILERS,
+        Event.ZEROCOPYSEND: State.SENDING_BODY_BEFORE_TRAILERS,
+        Event.LAST_ZEROCOPYSEND: State.AWAITING_TRAILERS,
     },
     State.AWAITING_TRAILERS: {
         Event.TRAILERS: State.AWAITING_TRAILERS,
@@ -72,51 +96,36 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.FAILED: {},
 }
 
-#: What the mistake usually is.
-HINTS: dict[tuple[State, Event], str] = {
-    (State.AWAITING_START, Event.BODY): "Send http.response.start, with the status and the headers, first.",
-    (State.AWAITING_START, Event.LAST_BODY): "Send http.response.start, with the status and the headers, first.",
-    (State.AWAITING_START, Event.TRAILERS): "Send http.response.start, with trailers=True, first.",
-    (State.AWAITING_START, Event.LAST_TRAILERS): "Send http.response.start, with trailers=True, first.",
-    (State.SENDING_BODY, Event.START): "Does an error handler start a second response after the first had begun?",
-    (State.SENDING_BODY, Event.TRAILERS): "Announce them: http.response.start with trailers=True.",
-    (State.SENDING_BODY, Event.LAST_TRAILERS): "Announce them: http.response.start with trailers=True.",
-    (
-        State.SENDING_BODY_BEFORE_TRAILERS,
-        Event.TRAILERS,
-    ): "They follow the body, whose last part has no more_body=True.",
-    (
-        State.SENDING_BODY_BEFORE_TRAILERS,
-        Event.LAST_TRAILERS,
-    ): "They follow the body, whose last part has no more_body=True.",
-    (State.AWAITING_TRAILERS, Event.BODY): "Was the body before it sent without more_body=True?",
-    (State.AWAITING_TRAILERS, Event.LAST_BODY): "Was the body before it sent without more_body=True?",
-    (State.COMPLETE, Event.TRAILERS): "Were they announced, and were those before them sent with more_trailers=True?",
-    (
-        State.COMPLETE,
-        Event.LAST_TRAILERS,
-    ): "Were they announced, and were those before them sent with more_trailers=True?",
-    (State.COMPLETE, Event.START): "Does a branch of the app go on after it has responded? Is a `return` missing?",
-    (State.COMPLETE, Event.BODY): "Was the body before it sent without more_body=True?",
-    (State.COMPLETE, Event.LAST_BODY): "Was the body before it sent without more_body=True?",
-}
+_BODIES = (Event.BODY, Event.LAST_BODY, Event.PATHSEND, Event.ZEROCOPYSEND, Event.LAST_ZEROCOPYSEND)
+_TRAILERS = (Event.TRAILERS, Event.LAST_TRAILERS)
+_MISTAKES: list[tuple[State, tuple[Event, ...], str]] = [
+    (State.AWAITING_START, _BODIES, "Send http.response.start, with the status and the headers, first."),
+    (State.AWAITING_START, _TRAILERS, "Send http.response.start, with trailers=True, first."),
+    (State.SENDING_BODY, (Event.START,), "Does an error handler start a second response after the first had begun?"),
+    (State.SENDING_BODY, _TRAILERS, "Announce them: http.response.start with trailers=True."),
+    (State.SENDING_BODY_BEFORE_TRAILERS, _TRAILERS, "They follow the body, whose last part has no more_body=True."),
+    (State.AWAITING_TRAILERS, _BODIES, "Was the body before it sent without more_body=True?"),
+    (State.COMPLETE, _TRAILERS, "Were they announced, and were those before them sent with more_trailers=True?"),
+    (State.COMPLETE, (Event.START,), "Does a branch of the app go on after it has responded? Is a `return` missing?"),
+    (State.COMPLETE, _BODIES, "Was the body before it sent without more_body=True?"),
+    (State.COMPLETE, (Event.EARLY_HINT, Event.PUSH), "It is for what the client has yet to get: send it earlier."),
+]
+
+#: What a mistake usually is.
+HINTS: dict[tuple[State, Event], str] = {(state, event): hint for state, events, hint in _MISTAKES for event in events}
 
 #: Messages that people send here by mistake, and why they are wrong.
 STRANGERS: dict[str, str] = {
-    "http.response.trailers": "The http.response.trailers extension is not offered in scope['extensions'].",
-    "http.response.push": "The http.response.push extension is not offered in scope['extensions'].",
-    "http.response.pathsend": "The http.response.pathsend extension is not offered in scope['extensions'].",
-    "http.response.zerocopysend": "The http.response.zerocopysend extension is not offered in scope['extensions'].",
-    "http.response.early_hint": "The http.response.early_hint extension is not offered in scope['extensions'].",
+    **{
+        name: f"The {name} extension is not offered in scope['extensions']. Does the app look there before it uses it?"
+        for name in HTTP
+    },
     "http.request": "That is a message to the app; http.response.start and http.response.body go the other way.",
     "http.disconnect": "That is a message to the app; http.response.start and http.response.body go the other way.",
     "websocket.accept": "The scope is an HTTP one: look at scope['type'] before you answer.",
     "websocket.close": "The scope is an HTTP one: look at scope['type'] before you answer.",
     "lifespan.startup.complete": "The scope is an HTTP one: look at scope['type'] before you answer.",
 }
-
-#: The extension by which an app may send headers after the body.
-TRAILERS = "http.response.trailers"
 
 #: RFC 9110 section 6.5.1: what has to be known before the body cannot come after it.
 _NOT_IN_TRAILERS = frozenset({b"content-encoding", b"content-length", b"content-type", b"host", b"transfer-encoding"})
@@ -136,8 +145,11 @@ class HTTPResponseState:
         status: The status code, once started; 0 before.
         headers: Names and values as sent, in order, once started.
         tail: What an app sent that ended its body too early: servers write it before they refuse.
+        file: What the last message wants sent of a file. It is nothing yet: the parts of the body that it stands for
+            are to be handled next.
         trailers: Names and values of the trailers, in order, a list that grows; None if the app announced none.
-        debug: The last ``info`` of an ``http.response.debug`` message.
+        extensions: What the extensions that are offered brought to the client, by name: the trailers, if announced; all
+            early hints, and paths and headers of all pushes, in lists that grow; the last ``info`` for debugging.
     """
 
     state: State = State.AWAITING_START
@@ -145,8 +157,8 @@ class HTTPResponseState:
     status: int = 0
     headers: list[tuple[bytes, bytes]]
     tail: bytes = b""
+    file: FileBody | None = None
     trailers: list[tuple[bytes, bytes]] | None = None
-    debug: Any = None
     #: What a client calls a breach of the rules.
     violation: ClassVar[type[ASGIProtocolError]] = ASGIProtocolError
 
@@ -156,6 +168,7 @@ class HTTPResponseState:
     #: Statuses whose responses have no body (RFC 9110 section 6.4.1); no response to HEAD has.
     bodyless: ClassVar[frozenset[int]] = frozenset({204, 304})
 
+    _begun = False  # whether there was a part of the body
     _bodyless = False
     _left: int | None = None  # bytes that content-length still promises; None: it promises nothing
 
@@ -163,6 +176,7 @@ class HTTPResponseState:
         self._method = method
         self._offered = offered
         self._strict = strict
+        self.extensions: dict[str, Any] = {name: [] for name in (EARLY_HINT, PUSH) if name in offered}
 
     @property
     def delivered(self) -> bool:
@@ -185,11 +199,8 @@ class HTTPResponseState:
                 return self._body(message)
             if kind == "http.response.start":
                 self._start(message)
-            elif kind == "http.response.debug" and kind in self._offered:
-                self._step(Event.DEBUG)
-                self.debug = message.get("info")
-            elif kind == TRAILERS and kind in self._offered:
-                self._trailers(message)
+            elif isinstance(kind, str) and kind in self._handlers and kind in self._offered:
+                self._handlers[kind](self, message)
             else:
                 raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
         except Illegal as illegal:
@@ -223,7 +234,8 @@ class HTTPResponseState:
             raise not_pairs(headers) from None
         self._bodyless = status in self.bodyless or self._method == "HEAD"
         self._left = None if self._bodyless else length
-        self.trailers = [] if announced else None
+        if announced:
+            self.trailers = self.extensions[TRAILERS] = []
         self.status = status
 
     def _status(self, message: Message) -> int:
@@ -241,20 +253,24 @@ class HTTPResponseState:
 
     def _headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[list[tuple[bytes, bytes]], int | None]:
         """Return the headers as a client gets to see them, and the length that they promise."""
+        pairs = [
+            (
+                name if type(name) is bytes else octets(name, "header name"),
+                value if type(value) is bytes else octets(value, "header value"),
+            )
+            for name, value in headers
+        ]
         return _framed(
             [
-                _header(
-                    name if type(name) is bytes else octets(name, "header name"),
-                    value if type(value) is bytes else octets(value, "header value"),
-                    self._strict,
-                )
-                for name, value in headers
+                (_header if len(name) + len(value) <= REMEMBERED else _header.__wrapped__)(name, value, self._strict)
+                for name, value in pairs
             ]
         )
 
     def _body(self, message: Message) -> bytes:
         more_body = message.get("more_body", False)
         self._step(Event.BODY if more_body else Event.LAST_BODY)
+        self._begun = True
         body = message.get("body", b"")
         if not self._strict:
             body = body or b""  # None, say: uvicorn lets pass whatever is false
@@ -281,17 +297,88 @@ class HTTPResponseState:
         self._step(Event.TRAILERS if more_trailers else Event.LAST_TRAILERS)
         if self._strict and not isinstance(more_trailers, bool):
             raise Illegal(f"sent {TRAILERS} with more_trailers={more_trailers!r}", "more_trailers is a bool.")
-        headers = message.get("headers", ())
-        try:
-            checked = [header(name, value, strict=self._strict) for name, value in headers]
-        except (TypeError, ValueError):
-            raise not_pairs(headers) from None
+        checked = self._pairs(message)
         misplaced = [name for name, _ in checked if self._strict and name in _NOT_IN_TRAILERS]
         if misplaced:
             raise Illegal(f"sent {misplaced[0]!r} in its trailers", "It belongs before the body (RFC 9110 6.5.1).")
         assert self.trailers is not None  # it has announced them
         self.trailers.extend(checked)
         self.complete = not more_trailers
+
+    def _pairs(self, message: Message) -> list[tuple[bytes, bytes]]:
+        headers = message.get("headers", ())
+        try:
+            return [header(name, value, strict=self._strict) for name, value in headers]
+        except (TypeError, ValueError):
+            raise not_pairs(headers) from None
+
+    def _debug(self, message: Message) -> None:
+        self._step(Event.DEBUG)
+        info = message.get("info")
+        if self._strict and (self.status or DEBUG in self.extensions):
+            raise Illegal(f"sent {DEBUG} a second time or after http.response.start", "It comes once, and first.")
+        if self._strict and not isinstance(info, dict):
+            raise Illegal(f"sent {DEBUG} with info={info!r}", "info is a dict.")
+        self.extensions[DEBUG] = info
+
+    def _early_hint(self, message: Message) -> None:
+        self._step(Event.EARLY_HINT)
+        links: Any = message.get("links")
+        try:
+            checked = [header(b"link", link, strict=self._strict)[1] for link in links]
+        except TypeError:
+            raise Illegal(f"sent {EARLY_HINT} with links={links!r}", "Links are an iterable of bytes.") from None
+        self.extensions[EARLY_HINT].extend(checked)
+
+    def _push(self, message: Message) -> None:
+        self._step(Event.PUSH)
+        path = message.get("path")
+        if not (isinstance(path, str) and path.startswith("/")):
+            raise Illegal(f"sent {PUSH} with path={path!r}", "The path is a str that begins with a slash.")
+        self.extensions[PUSH].append((path, self._pairs(message)))
+
+    def _pathsend(self, message: Message) -> None:
+        self._look_ahead(Event.PATHSEND)
+        path = message.get("path")
+        if not (isinstance(path, str) and Path(path).is_absolute()):
+            raise Illegal(f"sent {PATHSEND} with path={path!r}", "The path is a str, and absolute.")
+        if self._begun:
+            raise Illegal(f"sent {PATHSEND} after a part of the body", "The file is all of the body.")
+        self._leave_to(FileBody(path, 0, None, more_body=False))
+
+    def _zerocopysend(self, message: Message) -> None:
+        file: Any = message.get("file")
+        more_body = message.get("more_body", False)
+        self._look_ahead(Event.ZEROCOPYSEND if more_body else Event.LAST_ZEROCOPYSEND)
+        offset, count = message.get("offset"), message.get("count")
+        for name, number in (("offset", offset), ("count", count)):
+            if not (number is None or (isinstance(number, int) and number >= 0)):
+                raise Illegal(f"sent {ZEROCOPYSEND} with {name}={number!r}", "It is a number of bytes, 0 or more.")
+        try:
+            os.fstat(file if type(file) is int else file.fileno())
+        except (AttributeError, TypeError, ValueError, OSError):
+            hint = "It is a file that is open, and that the operating system knows: no BytesIO."
+            raise Illegal(f"sent {ZEROCOPYSEND} with file={file!r}", hint) from None
+        self._leave_to(FileBody(file, offset, count, more_body))
+
+    def _look_ahead(self, event: Event) -> None:
+        """Check that `event` is legal. The parts of the body that it stands for make the step."""
+        before = self.state
+        self._step(event)
+        self.state = before
+
+    def _leave_to(self, file: FileBody) -> None:
+        # Where there is no body, nothing is read; strictly, one byte, which is refused.
+        self.file = replace(file, count=int(self._strict and file.count != 0)) if self._bodyless else file
+
+    _handlers: ClassVar[dict[str, Callable[[HTTPResponseState, Message], None]]] = {
+        DEBUG: _debug,
+        EARLY_HINT: _early_hint,
+        PATHSEND: _pathsend,
+        PUSH: _push,
+        TRAILERS: _trailers,
+        ZEROCOPYSEND: _zerocopysend,
+    }
 
 
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again

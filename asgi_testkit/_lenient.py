@@ -15,9 +15,10 @@ import httpx
 
 from ._errors import ASGIProtocolError, BrokenContractError
 from ._exchange import HTTPExchange
+from ._extensions import DEBUG, TRAILERS
 from ._fields import Illegal, kind_of, octets
 from ._http import Request, Response
-from ._http_state import TRAILERS, Event, HTTPResponseState, State
+from ._http_state import Event, HTTPResponseState, State
 from ._response import response_to_handshake
 from ._scope import HTTP_EXTENSIONS, websocket_scope
 from ._tally import COUNTER
@@ -72,8 +73,9 @@ class LenientResponseState(HTTPResponseState):
         before = self.state
         try:
             kind = kind_of(message)
-            if kind == "http.response.debug":
-                self.debug = message["info"]
+            if kind == DEBUG:
+                if message["info"] is not None:
+                    self.extensions[DEBUG] = message["info"]
             elif kind in _HEEDED:
                 return super().handle(message)
         except Illegal as illegal:

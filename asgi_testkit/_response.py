@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
+from itertools import chain
 from operator import attrgetter
 from typing import Any, cast
 
@@ -13,9 +14,9 @@ import httpx
 
 from ._errors import exception_in_flight
 from ._exchange import HTTPExchange
+from ._fields import REMEMBERED
 from ._handshake import Refusal
 from ._http import HTTPLibrary, base_in_library, derived, is_library
-from ._http_state import TRAILERS
 from ._websocket import WebSocketConnection
 
 _ENCODED = frozenset({b"content-encoding"})
@@ -35,11 +36,8 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
     if not (sent.status or await exchange.started()):
         return _internal_server_error(exchange, extensions)
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
-    if sent.debug is not None:
-        extensions["http.response.debug"] = sent.debug
-    if sent.trailers is not None:
-        extensions[TRAILERS] = sent.trailers  # the list grows
-    headers = _headers(exchange.http, tuple(sent.headers))
+    extensions.update(sent.extensions)  # lists among them grow
+    headers = _headers_of(exchange.http, tuple(sent.headers))
     kind: Any = derived(Response, exchange.http, "Response")
     response: httpx.Response = kind(sent.status, headers=headers, stream=stream_of(exchange), extensions=extensions)
     return response
@@ -89,6 +87,11 @@ def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensi
         stream=exchange.http.ByteStream(b"" if exchange.scope.get("method") == "HEAD" else apology),
         extensions={**extensions, "reason_phrase": _REASON_PHRASES[500]},
     )
+
+
+def _headers_of(http: HTTPLibrary, sent: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
+    small = sum(map(len, chain.from_iterable(sent))) <= REMEMBERED
+    return _headers(http, sent) if small else http.Headers(sent)
 
 
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again; each response takes a copy

@@ -14,7 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
-from ._fields import TOKEN
+from ._extensions import DEBUG, DENIAL
+from ._fields import REMEMBERED, TOKEN
 from ._http import library_of
 from ._types import Address, Scope
 
@@ -28,8 +29,8 @@ HTTP_SPEC_VERSION = "2.3"
 WEBSOCKET_SPEC_VERSION = "2.4"
 
 #: What the client offers in ``scope["extensions"]``. ``http.response.debug`` is made for test clients.
-HTTP_EXTENSIONS: Mapping[str, Any] = {"http.response.debug": {}}
-WEBSOCKET_EXTENSIONS: Mapping[str, Any] = {"websocket.http.response": {}}
+HTTP_EXTENSIONS: Mapping[str, Any] = {DEBUG: {}}
+WEBSOCKET_EXTENSIONS: Mapping[str, Any] = {DENIAL: {}}
 
 _WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
@@ -66,7 +67,10 @@ def http_scope(
         raise library_of(request).LocalProtocolError(msg, request=request)
     raw_path, _, query_string = target.partition(b"?")
     try:
-        headers = [_header(name, value) for name, value in request.headers.raw]
+        headers = [
+            (_header if len(name) + len(value) <= REMEMBERED else _header.__wrapped__)(name, value)
+            for name, value in request.headers.raw
+        ]
     except ValueError as error:
         raise library_of(request).LocalProtocolError(f"{request!r}: {error}", request=request) from None
     return {

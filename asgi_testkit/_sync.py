@@ -92,7 +92,7 @@ class BlockingClient(
             compression: Whether WebSocket frames are compressed for a client that offers it.
             max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
             scope: Keys of the scope to add or replace.
-            asgi_extensions: What to offer in ``scope["extensions"]``.
+            asgi_extensions: What to offer in ``scope["extensions"]``, in place of what is offered otherwise.
             httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts,
                 ...
 

@@ -13,6 +13,7 @@ from ._app import as_single_callable
 from ._conversation import Conversation
 from ._errors import tell_beside
 from ._exchange import HTTPExchange
+from ._extensions import checked, offered
 from ._handshake import acceptance, refusal
 from ._http import HTTPXTransport, Request, Response, derived, library_of, network_of
 from ._options import ExchangeOptions
@@ -74,11 +75,11 @@ class AppTransport(Generic[Request, Response]):
                 ends the connection with code 1009.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug`` and, for
-                WebSockets, ``websocket.http.response``. ``http.response.trailers`` works, too, if it is offered.
+                WebSockets, ``websocket.http.response``. Each of the ASGI spec works, and is offered to what it is for.
 
         Raises:
             TypeError: `app` is not an ASGI application.
-            ValueError: An option makes no sense.
+            ValueError: An option makes no sense, or an extension is not supported.
         """
         self.app = app
         self.root_path = root_path
@@ -86,9 +87,10 @@ class AppTransport(Generic[Request, Response]):
         self.state: Mapping[str, Any] = {}
         self.home: HomeLoop | None = None
         self._call = as_single_callable(app)
-        self._scope = dict(scope or {})
-        self._http_extensions = self.extensions if asgi_extensions is None else asgi_extensions
-        self._websocket_extensions = WEBSOCKET_EXTENSIONS if asgi_extensions is None else asgi_extensions
+        self._scope = _replacements(scope or {})
+        given = asgi_extensions is not None
+        self._http_extensions = offered(asgi_extensions, "http") if given else self.extensions
+        self._websocket_extensions = offered(asgi_extensions, "websocket") if given else WEBSOCKET_EXTENSIONS
         self._options = ExchangeOptions(
             raise_server_exceptions=raise_app_exceptions,
             write_buffer=write_buffer,
@@ -185,7 +187,7 @@ class AppTransport(Generic[Request, Response]):
         if "asgi" not in request.extensions:
             return self._options
         changes = dict(request.extensions["asgi"])
-        scope.update(changes.pop("scope", {}))
+        scope.update(_replacements(changes.pop("scope", {})))
         return self._options.overridden(changes)
 
     @property
@@ -243,6 +245,13 @@ class AppTransport(Generic[Request, Response]):
             failure = conversation.untold()
             if failure is not None:
                 raise failure
+
+
+def _replacements(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a scope that are to be replaced, if their extensions can be offered."""
+    if scope.get("extensions") is not None:
+        checked(scope["extensions"], 'scope["extensions"]')
+    return dict(scope)
 
 
 class ASGITransport(AppTransport[httpx.Request, httpx.Response], HTTPXTransport):

@@ -11,12 +11,10 @@ from enum import Enum
 from typing import ClassVar
 
 from ._errors import ASGIProtocolError
+from ._extensions import DENIAL
 from ._fields import Illegal, header, kind_of, not_pairs, stranger
 from ._http_state import HTTPResponseState
 from ._types import Message
-
-#: The extension by which an app may answer a handshake with a response of its own.
-DENIAL = "websocket.http.response"
 
 
 class State(Enum):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import UserDict
 from collections.abc import Iterator
 from http import HTTPStatus
+from io import BytesIO
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -13,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import ASGIProtocolError
+from asgi_testkit._extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND
 from asgi_testkit._http_state import HINTS, STRANGERS, TRANSITIONS, Event, HTTPResponseState, State
 
-DEBUG = "http.response.debug"
-TRAILERS = "http.response.trailers"
+HERE = str(Path(__file__).resolve())
 
 
 def start(*headers: tuple[object, object], status: object = 200) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def trailers(*headers: tuple[object, object], **more: object) -> dict[str, Any]:
 
 
 def fresh(method: str = "GET", *, strict: bool = False) -> HTTPResponseState:
-    return HTTPResponseState(method=method, offered={DEBUG: {}, TRAILERS: {}}, strict=strict)
+    return HTTPResponseState(method=method, offered=HTTP, strict=strict)
 
 
 def started(
@@ -59,6 +61,11 @@ MESSAGES: dict[Event, dict[str, Any]] = {
     Event.TRAILERS: trailers(more_trailers=True),
     Event.LAST_TRAILERS: trailers(),
     Event.DEBUG: {"type": DEBUG, "info": {"template": "index.html"}},
+    Event.EARLY_HINT: {"type": EARLY_HINT, "links": [b"</a.css>; rel=preload"]},
+    Event.PUSH: {"type": PUSH, "path": "/a.css", "headers": []},
+    Event.PATHSEND: {"type": PATHSEND, "path": HERE},
+    Event.ZEROCOPYSEND: {"type": ZEROCOPYSEND, "file": 0, "more_body": True},
+    Event.LAST_ZEROCOPYSEND: {"type": ZEROCOPYSEND, "file": 0},
 }
 
 #: What a fresh automaton is sent to get it there; the last message that leads to FAILED is the illegal one.
@@ -107,13 +114,17 @@ def test_hints_are_for_mistakes_only() -> None:
 
 def test_strangers_are_no_messages_of_the_protocol() -> None:
     """Those that an extension brings are strangers where it is not offered."""
-    assert STRANGERS.keys() & {event.value for event in Event} == {TRAILERS}
+    assert STRANGERS.keys() & {event.value for event in Event} == HTTP
 
 
 @pytest.mark.parametrize("state, event", LEGAL)
 def test_a_legal_message_leads_where_the_table_says(state: State, event: Event) -> None:
     response = arrive(state)
     response.handle(MESSAGES[event])
+    if response.file is not None:
+        assert response.state is state  # until the parts of the body come that the message stands for
+        response.handle(body(b"part", more_body=True))
+        response.handle(body(more_body=response.file.more_body))
     assert response.state is TRANSITIONS[state][event]
 
 
@@ -153,11 +164,22 @@ def test_what_every_server_refuses_is_refused_with_advice(messages: list[dict[st
 
 
 @pytest.mark.parametrize("state", [State.AWAITING_START, State.SENDING_BODY, State.COMPLETE])
-@pytest.mark.parametrize("kind", sorted(STRANGERS.keys() - {TRAILERS}))
+@pytest.mark.parametrize("kind", sorted(STRANGERS.keys() - HTTP))
 def test_a_message_from_elsewhere_is_refused_with_the_reason(kind: str, state: State) -> None:
     text = refusal(arrive(state), {"type": kind})
     assert repr(kind) in text
     assert STRANGERS[kind] in text
+
+
+@pytest.mark.parametrize("messages", [[], [start()], [start(), body()]], ids=len)
+@pytest.mark.parametrize("event", [event for event in Event if event.value in HTTP], ids=str)
+def test_an_extension_is_a_stranger_where_it_is_not_offered(event: Event, messages: list[dict[str, Any]]) -> None:
+    response = HTTPResponseState(method="GET", offered=HTTP - {event.value})
+    for message in messages:
+        response.handle(message)
+    text = refusal(response, MESSAGES[event])
+    assert f"The {event.value} extension is not offered" in text
+    assert event.value not in response.extensions
 
 
 @pytest.mark.parametrize("kind", ["http.nope", "", "HTTP.RESPONSE.START"])
@@ -199,25 +221,140 @@ def test_keys_that_mean_nothing_are_ignored() -> None:
 # Debug
 
 
+def debug(info: object) -> dict[str, Any]:
+    return {"type": DEBUG, "info": info}
+
+
 def test_debug_info_is_kept_and_changes_nothing_else() -> None:
     response = fresh()
     seen: list[tuple[State, object]] = []
-    for message in ({"type": DEBUG, "info": 1}, start(), {"type": DEBUG, "info": 2}, body()):
+    for message in (debug(1), start(), debug(2), body()):
         assert response.handle(message) == b""
-        seen.append((response.state, response.debug))
+        seen.append((response.state, response.extensions[DEBUG]))
     assert seen == [(State.AWAITING_START, 1), (State.SENDING_BODY, 1), (State.SENDING_BODY, 2), (State.COMPLETE, 2)]
 
 
 def test_there_is_no_debug_info_unless_it_was_sent() -> None:
-    assert fresh().debug is None
     response = fresh()
+    assert DEBUG not in response.extensions
     response.handle({"type": DEBUG})
-    assert response.debug is None
+    assert response.extensions[DEBUG] is None
 
 
-def test_debug_is_a_stranger_where_it_is_not_offered() -> None:
-    text = refusal(HTTPResponseState(method="GET"), {"type": DEBUG, "info": 1})
-    assert repr(DEBUG) in text
+@pytest.mark.parametrize("before", [debug({}), start()], ids=["another", "start"])
+def test_strictly_debug_info_is_a_dict_that_comes_once_and_first(before: dict[str, Any]) -> None:
+    response = fresh(strict=True)
+    response.handle(before)
+    assert "It comes once, and first" in refusal(response, debug({}))
+    assert "info is a dict" in refusal(fresh(strict=True), debug(1))
+
+
+# Early hints and pushes
+
+
+def hints(links: object) -> dict[str, Any]:
+    return {"type": EARLY_HINT, "links": links}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_early_hints_add_up(strict: bool) -> None:
+    response = fresh(strict=strict)
+    seen = response.extensions[EARLY_HINT]
+    response.handle(hints([b" </a.css>; rel=preload; as=style ", b"</b.js>; rel=preload"]))
+    response.handle(hints(link for link in (bytearray(b"</c>"),)))
+    assert (seen, response.status) == ([b"</a.css>; rel=preload; as=style", b"</b.js>; rel=preload", b"</c>"], 0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"type": EARLY_HINT}, *map(hints, (None, 5, b"</a>", "</a>", ["</a>"], [None], [b"</a>\r\nx: y"], [b"</a>\0"]))],
+    ids=repr,
+)
+def test_links_are_checked_like_headers(message: dict[str, Any]) -> None:
+    response = fresh()
+    refusal(response, message)
+    assert response.extensions[EARLY_HINT] == []
+
+
+def push(path: object = "/a.css", headers: object = ()) -> dict[str, Any]:
+    return {"type": PUSH, "path": path, "headers": headers}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_pushes_add_up(strict: bool) -> None:
+    response = fresh(strict=strict)
+    seen = response.extensions[PUSH]
+    response.handle(push(headers=[[b"accept", b" text/css "], (b"x-a", bytearray(b"1"))]))
+    response.handle(start())
+    response.handle({"type": PUSH, "path": "/ü"})
+    assert seen == [("/a.css", [(b"accept", b"text/css"), (b"x-a", b"1")]), ("/ü", [])]
+
+
+@pytest.mark.parametrize("path", [None, b"/a.css", 5, "", "a.css", Path("/a.css"), "http://testserver/a.css"], ids=repr)
+def test_a_push_is_of_a_path(path: object) -> None:
+    response = fresh()
+    assert f"sent http.response.push with path={path!r}" in refusal(response, push(path))
+    assert response.extensions[PUSH] == []
+
+
+@pytest.mark.parametrize("headers", [None, 5, "ab", [b"x-a"], [(b":scheme", b"http")], [(b"x-a", "1")]], ids=repr)
+def test_the_headers_of_a_push_are_checked(headers: object) -> None:
+    refusal(fresh(), push(headers=headers))
+    assert "lower-cased" in refusal(fresh(strict=True), push(headers=[(b"X-A", b"1")]))
+
+
+@pytest.mark.parametrize("kind", [EARLY_HINT, PUSH])
+def test_what_is_offered_has_a_list_and_what_is_not_has_none(kind: str) -> None:
+    assert HTTPResponseState(method="GET", offered=[kind]).extensions == {kind: []}
+
+
+# Files
+
+
+def file(name: str = HERE, **keys: Any) -> dict[str, Any]:
+    return {"type": ZEROCOPYSEND if keys else PATHSEND, "path": name, **keys}
+
+
+@pytest.mark.parametrize("path", [None, 5, "", "relative", "./a", b"/etc/hosts", Path(HERE)], ids=repr)
+def test_a_path_to_send_is_an_absolute_one_and_a_str(path: Any) -> None:
+    assert f"sent http.response.pathsend with path={path!r}" in refusal(started(), file(path))
+
+
+@pytest.mark.parametrize("part", [body(more_body=True), body(b"a", more_body=True)], ids=["empty", "part"])
+def test_a_path_is_not_mixed_with_parts_of_the_body(part: dict[str, Any]) -> None:
+    response = started()
+    response.handle(part)
+    assert "The file is all of the body" in refusal(response, file())
+
+
+@pytest.mark.parametrize("number", [-1, "1", 1.0, b"1"], ids=repr)
+@pytest.mark.parametrize("name", ["offset", "count"])
+def test_an_offset_and_a_count_are_numbers_of_bytes(name: str, number: object) -> None:
+    assert f"with {name}={number!r}" in refusal(started(), {**file(file=0), name: number})
+    response = started()
+    response.handle({**file(file=0), name: 7})
+    assert getattr(response.file, name) == 7
+
+
+@pytest.mark.parametrize("bad", [None, HERE, Path(HERE), b"data", BytesIO(b"data"), -1, 1_000_000, True])
+def test_a_file_to_send_is_one_of_the_system_s(bad: object) -> None:
+    assert f"sent http.response.zerocopysend with file={bad!r}" in refusal(started(), file(file=bad))
+
+
+def test_a_file_that_is_closed_is_refused() -> None:
+    with Path(HERE).open("rb") as opened:
+        started().handle(file(file=opened))
+    assert "It is a file that is open" in refusal(started(), file(file=opened))
+
+
+@pytest.mark.parametrize("message", [file(), file(file=0), file(file=0, count=5)], ids=["path", "file", "part"])
+@pytest.mark.parametrize("method, status", [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_nothing_is_read_where_there_is_no_body(method: str, status: int, message: dict[str, Any]) -> None:
+    for strict in (False, True):  # strictly, one byte is too much
+        response = started(method=method, status=status, strict=strict)
+        response.handle(message)
+        assert response.file is not None
+        assert response.file.count == int(strict)
 
 
 # Trailers

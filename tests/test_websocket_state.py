@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import ASGIProtocolError
+from asgi_testkit._extensions import DENIAL
 from asgi_testkit._websocket_state import (
     ABNORMAL,
-    DENIAL,
     HINTS,
     MAX_REASON,
     NO_CODE,

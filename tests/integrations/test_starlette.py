@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,7 +16,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 
 from tests.faces import Face
@@ -350,3 +358,47 @@ def test_a_redirect_of_the_router_is_followed(face: Face) -> None:
         response = client.get("/here")
     assert response.text == "here"
     assert [each.url.path for each in response.history] == ["/here", "/there"]
+
+
+# Extensions
+
+
+async def pass_by(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    return await call_next(request)
+
+
+MIDDLEWARE = [Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, dispatch=pass_by)]
+
+
+@pytest.mark.parametrize("middleware", [[], MIDDLEWARE], ids=["bare", "middleware"])
+def test_a_file_response_may_send_a_path(middleware: list[Middleware], tmp_path: Path, face: Face) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<p>" * 100_000)
+
+    async def endpoint(request: Request) -> Response:
+        return FileResponse(path)
+
+    app = starlette(endpoint, *middleware)
+    offer: dict[str, Any] = {"http.response.pathsend": {}}
+    with face.open(app, asgi_extensions=offer, strict=True, headers={"accept-encoding": "identity"}) as client:
+        response = client.get()
+        assert response.text == path.read_text()
+        assert response.headers["content-length"] == str(path.stat().st_size)
+        assert client.get(headers={"range": "bytes=3-8"}).text == "<p><p>"
+        assert client.request("HEAD", "/").headers["content-length"] == str(path.stat().st_size)
+
+
+def test_a_request_may_send_early_hints_and_push(face: Face) -> None:
+    async def endpoint(request: Request) -> Response:
+        await request.send_early_hints("</a.css>; rel=preload", "</b.js>; rel=preload")
+        await request.send_push_promise("/a.css")
+        return PlainTextResponse("hello")
+
+    offer: dict[str, Any] = {"http.response.early_hint": {}, "http.response.push": {}}
+    with face.open(starlette(endpoint), asgi_extensions=offer, strict=True) as client:
+        response = client.get(headers={"accept-language": "de"})
+    assert response.text == "hello"
+    assert response.extensions["http.response.early_hint"] == [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]
+    [(path, headers)] = response.extensions["http.response.push"]
+    assert path == "/a.css"
+    assert (b"accept-language", b"de") in headers
