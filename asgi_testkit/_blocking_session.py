@@ -68,6 +68,7 @@ class WebSocketSession(Session):
             WebSocketDisconnect: The app rejected the handshake by ``websocket.close``.
             WebSocketDenied: The app answered the handshake with a response of its own.
             httpx.ReadTimeout: The app did not answer within the read timeout. The text shows where it is suspended.
+            httpx.RemoteProtocolError: The app's response is longer than ``max_message_size``, or was not completed.
             ASGIProtocolError: The app returned without an answer, or broke the contract in another way.
             BaseException: What the app raised, as it is.
         """
@@ -79,10 +80,11 @@ class WebSocketSession(Session):
             self._hop = handle.hop
             self._open.listen(partial(_call_if_there, WeakMethod(self._deliver)))
             return self
-        if response.status_code == 101:
+        try:
+            if response.status_code != 101:
+                response.read()
+        finally:
             response.close()
-        else:
-            response.read()
         raise self._handshake_error(response, connection)
 
     def __exit__(

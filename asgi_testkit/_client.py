@@ -73,7 +73,7 @@ class AwaitedClient(
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             compression: Whether WebSocket frames are compressed for a client that offers it.
-            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
+            max_message_size: How many bytes a WebSocket message in frames may have, or a denial; None for no limit.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``.
             cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.

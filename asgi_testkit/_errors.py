@@ -78,8 +78,9 @@ class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
     """The WebSocket connection has ended, or was never established.
 
     Attributes:
-        code: The close code (RFC 6455 section 7.4). 1006: there was no close frame.
-        reason: The reason that was given; ``""`` for none.
+        code: The close code (RFC 6455 section 7.4). 1005: the app rejected with a code that is no int, which the text
+            shows. 1006: there was no close frame.
+        reason: The reason that was given; ``""`` for none. One that is no str, as a rejection may have, is made one.
         response: Where the app rejected the handshake: the response to it, status 403. None after that.
     """
 
@@ -87,10 +88,12 @@ class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
         self, code: int = 1000, reason: str | None = None, *, text: str = "", response: httpx.Response | None = None
     ) -> None:
         """Describe the end: code, reason, and in `text` how it came about."""
-        self.code = code
-        self.reason: str = reason or ""
+        self.code = code if isinstance(code, int) else 1005  # which stands for no code (section 7.1.5)
+        self.reason = "" if reason is None else str(reason)
         self.response = response
-        closed = f"code {code}" + (f", reason {reason!r}" if reason else "")
+        closed = f"code {code if isinstance(code, int) else repr(code)}"
+        if self.reason:
+            closed += f", reason {reason!r}"
         # Not super(): a class that is a framework's WebSocketDisconnect as well would be described by both.
         Exception.__init__(self, f"{text or 'the connection was closed'} ({closed})")
 

@@ -108,12 +108,13 @@ class SessionTransport(AppTransport[Request, Response]):
         http = library_of(request)
         try:
             response = cast("httpx.Response", await super().handle_async_request(cast("Request", handshake)))
+            if response.status_code != 101:
+                await response.aread()
         except http.ReadTimeout as error:
             msg = f"{_NOT_ACCEPTED} {error}"
             raise RuntimeError(msg) from error
         connection: Any = response.extensions.get("asgi")
         if response.status_code != 101:
-            await response.aread()
             raise self._not_upgraded(response, connection)
         self._sessions = [session for session in self._sessions if not session.done]
         self._sessions.append(connection)

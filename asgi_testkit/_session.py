@@ -138,6 +138,7 @@ class AsyncWebSocketSession(Session):
             WebSocketDisconnect: The app rejected the handshake by ``websocket.close``.
             WebSocketDenied: The app answered the handshake with a response of its own.
             httpx.ReadTimeout: The app did not answer within the read timeout. The text shows where it is suspended.
+            httpx.RemoteProtocolError: The app's response is longer than ``max_message_size``, or was not completed.
             ASGIProtocolError: The app returned without an answer, or broke the contract in another way.
             BaseException: What the app raised, as it is.
         """
@@ -146,10 +147,11 @@ class AsyncWebSocketSession(Session):
         connection = response.extensions.get("asgi")
         if self._opens(response, connection):
             return self
-        if response.status_code == 101:
+        try:
+            if response.status_code != 101:
+                await response.aread()
+        finally:
             await response.aclose()
-        else:
-            await response.aread()
         raise self._handshake_error(response, connection)
 
     async def __aexit__(

@@ -90,7 +90,7 @@ class BlockingClient(
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             compression: Whether WebSocket frames are compressed for a client that offers it.
-            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
+            max_message_size: How many bytes a WebSocket message in frames may have, or a denial; None for no limit.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``.
             httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts,

@@ -77,8 +77,9 @@ class AppTransport(Generic[Request, Response]):
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             compression: Whether WebSocket frames are compressed for a client that offers it (permessage-deflate).
-            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit. A longer one
-                ends the connection with code 1009.
+            max_message_size: How many bytes a WebSocket message in frames may have, or a denial response that a session
+                reads; None for no limit. A longer message ends the connection with code 1009, a longer denial with
+                ``httpx.RemoteProtocolError``.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug`` and, for
                 WebSockets, ``websocket.http.response``. ``http.response.trailers`` works, too, if it is offered.
@@ -173,7 +174,9 @@ class AppTransport(Generic[Request, Response]):
         options = self._options_for(request, scope)
         connection = self.connection_class(self._call, request, scope, options, self._unsettled.discard)
         stream = None
-        if MESSAGE_LEVEL not in request.extensions:
+        if MESSAGE_LEVEL in request.extensions:
+            connection.max_denial = options.max_message_size  # for a session reads all of it
+        else:
             kind = self._wire_class(connection)
             stream = kind(connection, compression=options.compression, max_message_size=options.max_message_size)
             agreed += stream.agreed
