@@ -16,6 +16,7 @@ import httpx
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
 from ._hop import Bell, Hop
+from ._options import duration
 from ._payload import (
     Data,
     JSONMode,
@@ -250,7 +251,7 @@ class WebSocketSession(Session):
 
     def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
-        limit = connection.default_timeout if timeout is ... else timeout
+        limit = connection.default_timeout if timeout is ... else duration(timeout, "timeout")
         began = time.monotonic()
         while True:
             try:

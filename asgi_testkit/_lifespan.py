@@ -10,6 +10,7 @@ import anyio
 from ._app import as_single_callable
 from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, tell_beside
 from ._lifespan_state import LifespanState, State
+from ._options import duration
 from ._tally import COUNTER
 from ._tasks import HomeLoop, IndependentTask, Wakeup
 from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable
@@ -50,17 +51,20 @@ class LifespanManager:
                 does not ask.
 
         Raises:
-            TypeError: `app` is not an ASGI application.
-            ValueError: `lifespan` is none of the three.
+            TypeError: `app` is not an ASGI application, or a timeout no number.
+            ValueError: `lifespan` is none of the three, or a timeout is NaN.
         """
-        if lifespan not in {"auto", "on", "off"}:
+        if lifespan not in ("auto", "on", "off"):
             msg = f'lifespan must be "auto", "on" or "off", not {lifespan!r}'
             raise ValueError(msg)
         self.state: dict[str, Any] = {}
         self.supported: bool = False
         self._call = as_single_callable(app)
         self._mode = lifespan
-        self._timeouts: dict[Phase, float | None] = {"startup": startup_timeout, "shutdown": shutdown_timeout}
+        self._timeouts: dict[Phase, float | None] = {
+            "startup": duration(startup_timeout, "startup_timeout"),
+            "shutdown": duration(shutdown_timeout, "shutdown_timeout"),
+        }
         self._phase: Phase = "startup"
         self._protocol = LifespanState()
         self._moved = Wakeup()
@@ -213,7 +217,8 @@ class LifespanManager:
         if timer.cancelled_caught:
             where = task.where()
             error = LifespanTimeout(
-                f"{self._phase}: {timeout} seconds passed while {state.value}; the application is {where}",
+                f"{self._phase}: {timeout} seconds passed ({self._phase}_timeout=) while {state.value}; "
+                f"the application is {where}",
                 phase=self._phase,
             )
             try:

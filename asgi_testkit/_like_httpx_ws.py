@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from ._http import Request, Response, derived, library_of, network_of
 from ._like_httpx import respond
-from ._options import ExchangeOptions
+from ._options import ExchangeOptions, duration
 from ._transport import AppTransport
 from ._types import Address, ASGIApp, Receive, Scope, Send, SingleCallable
 from ._websocket import WebSocketConnection
@@ -89,7 +89,7 @@ class SessionTransport(AppTransport[Request, Response]):
         """
         super().__init__(app, raise_app_exceptions, root_path, client)
         self._call = partial(_without_extensions, self._call)
-        self._initial_receive_timeout = initial_receive_timeout
+        self._initial_receive_timeout = duration(initial_receive_timeout, "initial_receive_timeout")
         self._sessions: list[WebSocketConnection] = []
 
     async def handle_async_request(self, request: Request) -> Response:

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from ._errors import WebSocketDenied, WebSocketDisconnect
+from ._options import duration
 from ._payload import (
     Data,
     JSONMode,
@@ -306,7 +307,8 @@ class AsyncWebSocketSession(Session):
 
     async def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
-        await connection.wait_for_message(connection.default_timeout if timeout is ... else timeout)
+        limit = connection.default_timeout if timeout is ... else duration(timeout, "timeout")
+        await connection.wait_for_message(limit)
         converted = convert(connection.peek())
         connection.take()
         return converted

@@ -16,7 +16,7 @@ from ._errors import tell_beside
 from ._exchange import HTTPExchange
 from ._handshake import acceptance, refusal
 from ._http import Request, Response, derived, library_of, network_of
-from ._options import ExchangeOptions
+from ._options import ExchangeOptions, mapping
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
 from ._tally import COUNTER
@@ -85,7 +85,7 @@ class AppTransport(Generic[Request, Response]):
                 WebSockets, ``websocket.http.response``. ``http.response.trailers`` works, too, if it is offered.
 
         Raises:
-            TypeError: `app` is not an ASGI application.
+            TypeError: `app` is not an ASGI application, or an option is of the wrong type.
             ValueError: An option makes no sense.
         """
         self.app = app
@@ -94,9 +94,16 @@ class AppTransport(Generic[Request, Response]):
         self.state: Mapping[str, Any] = {}
         self.home: HomeLoop | None = None
         self._call = as_single_callable(app)
-        self._scope = dict(scope or {})
-        self._http_extensions = self.extensions if asgi_extensions is None else asgi_extensions
-        self._websocket_extensions = WEBSOCKET_EXTENSIONS if asgi_extensions is None else asgi_extensions
+        if not isinstance(root_path, str):
+            msg = f"root_path is a str, not {root_path!r}"
+            raise TypeError(msg)
+        if client is not None and not (isinstance(client, tuple | list) and len(client) == 2):
+            msg = f"client is a pair of host and port, or None, not {client!r}"
+            raise TypeError(msg)
+        self._scope = {} if scope is None else dict(mapping(scope, "scope"))
+        offered = None if asgi_extensions is None else mapping(asgi_extensions, "asgi_extensions")
+        self._http_extensions = self.extensions if offered is None else offered
+        self._websocket_extensions = WEBSOCKET_EXTENSIONS if offered is None else offered
         self._options = ExchangeOptions(
             raise_server_exceptions=raise_app_exceptions,
             write_buffer=write_buffer,
@@ -196,8 +203,8 @@ class AppTransport(Generic[Request, Response]):
         scope.update(self._scope)
         if "asgi" not in request.extensions:
             return self._options
-        changes = dict(request.extensions["asgi"])
-        scope.update(changes.pop("scope", {}))
+        changes = dict(mapping(request.extensions["asgi"], 'extensions={"asgi": ...}'))
+        scope.update(mapping(changes.pop("scope", {}), 'extensions={"asgi": {"scope": ...}}'))
         return self._options.overridden(changes)
 
     @property

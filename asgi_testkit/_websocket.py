@@ -67,8 +67,7 @@ class WebSocketConnection(Conversation):
         """Prepare the connection; `start` calls the app. `on_settled` is called when nothing is left to see to."""
         super().__init__(app, request, scope, options, on_settled, name=f"WebSocket {scope['path']}")
         self._limit = options.write_buffer
-        timeout = request.extensions.get("timeout") or {}
-        self._write_timeout: float | None = timeout.get("write")
+        self._write_timeout = self._timeouts.get("write")
         self._state = self.state_class(
             subprotocols=scope["subprotocols"], offered=scope.get("extensions") or (), strict=options.strict
         )
@@ -301,8 +300,8 @@ class WebSocketConnection(Conversation):
     def far_behind(self, seconds: float | None) -> str:
         """Say, for an error, that the app does not receive what is sent to it."""
         return (
-            f"{self.name}: {seconds} seconds passed while waiting for the application to receive what was sent to it; "
-            f"it is {self._task.where()}"
+            f"{self.name}: {seconds} seconds passed (timeout=, write) while waiting for the application to receive "
+            f"what was sent to it; it is {self._task.where()}"
         )
 
     async def wait_for_message(self, timeout: float | None, waited: float = 0.0) -> None:

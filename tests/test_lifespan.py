@@ -407,7 +407,7 @@ def test_a_startup_that_takes_too_long_is_an_error_that_says_where_it_is_suspend
         enter(face.open(app, startup_timeout=SOON))
     text = str(caught.value)
     assert text.startswith(
-        "startup: 0.05 seconds passed while waiting for lifespan.startup.complete; the application is "
+        "startup: 0.05 seconds passed (startup_timeout=) while waiting for lifespan.startup.complete; the application"
     )
     assert "connect_to_the_database" in text
     assert "test_lifespan.py" in text
@@ -556,7 +556,9 @@ def test_a_shutdown_that_takes_too_long_is_an_error_that_says_where_it_is_suspen
 
     app = Living(RECEIVE, STARTED, RECEIVE, drain_the_pool)
     error = end_fails(
-        face.open(app, shutdown_timeout=SOON), LifespanTimeout, match="^shutdown: 0.05 seconds passed while "
+        face.open(app, shutdown_timeout=SOON),
+        LifespanTimeout,
+        match=r"^shutdown: 0.05 seconds passed \(shutdown_timeout=\) ",
     )
     assert "waiting for lifespan.shutdown.complete; the application is suspended at:" in str(error)
     assert "drain_the_pool" in str(error)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scope, Send, WrongEventLoopError, _tasks
+from asgi_testkit._handshake import offer
 
 from .backends import Backend
 from .messages import Recorder, body, hello, start
@@ -158,6 +159,22 @@ async def test_a_request_that_no_client_can_send_is_refused(options: Any) -> Non
     async with client_for(hello) as client:
         with pytest.raises(httpx.LocalProtocolError, match="no HTTP client can send"):
             await client.get("/", **options)
+
+
+@pytest.mark.parametrize("method", ["GET\r\nX: y", "", "GET X", "G(T", "MÉTHODE", "\0"])
+@pytest.mark.parametrize("headers", [{}, offer(None)], ids=["HTTP", "WebSocket"])
+async def test_a_method_that_no_client_can_send_is_refused(method: str, headers: Any) -> None:
+    async with client_for(hello) as client:
+        with pytest.raises(httpx.LocalProtocolError, match="no HTTP client can send the method") as caught:
+            await client.request(method, "/", headers=headers)
+        assert repr(caught.value.request.method) in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["M-SEARCH", "PROPFIND", "x!#$%&'*+-.^_`|~0"])
+async def test_any_other_method_is_sent(method: str) -> None:
+    async with client_for(hello) as client:
+        response = await client.request(method, "/")
+    assert response.extensions["asgi"].scope["method"] == method.upper()
 
 
 # Errors, and who hears of them

@@ -703,7 +703,9 @@ def test_a_receive_that_times_out_says_where_the_app_is_and_loses_nothing(face: 
             with pytest.raises(httpx.ReadTimeout) as caught:
                 verb(timeout=0.01)
             text = str(caught.value)
-            assert text.startswith("WebSocket /slow: 0.01 seconds passed while waiting for websocket.send")
+            assert text.startswith(
+                "WebSocket /slow: 0.01 seconds passed (timeout=, read) while waiting for websocket.send"
+            )
             assert re.search(rf'File "{__file__}", line \d+, in .*step\n.*, line \d+, in .*handler', text)
             assert caught.value.request.url == "http://testserver/slow"
         assert not socket.session.done
@@ -752,7 +754,7 @@ def test_an_app_that_never_accepts_is_a_read_timeout_that_says_where_it_is_suspe
     ):
         client.connect("/slow", timeout=0.01).__enter__()
     assert str(caught.value).startswith(
-        "WebSocket /slow: 0.01 seconds passed while waiting for websocket.accept; the application is suspended"
+        "WebSocket /slow: 0.01 seconds passed (timeout=, read) while waiting for websocket.accept; the application is"
     )
     assert re.search(rf'File "{__file__}", line \d+, in .*app', str(caught.value))
     assert story.events == ["ended"]
@@ -773,7 +775,7 @@ def test_an_app_that_waits_for_a_message_in_place_of_accepting_hears_of_the_end(
 def test_a_wait_for_the_end_that_takes_too_long_says_where_the_app_is(face: Face) -> None:
     gate = Gate()
     with opened(face, scripted(waiting(gate))) as client, client.connect() as socket:
-        with pytest.raises(TimeoutError, match=r"has not ended within 0\.01 seconds; it is suspended at"):
+        with pytest.raises(TimeoutError, match=r"has not ended within 0\.01 seconds \(timeout=\); it is suspended at"):
             socket.wait(0.01)
         client.call(gate.open)
         socket.wait()
@@ -876,7 +878,9 @@ def test_an_app_that_does_not_receive_is_a_write_timeout_and_nothing_is_lost(fac
         with pytest.raises(httpx.WriteTimeout) as caught:
             socket.send_text("b" * 6_000)
         text = str(caught.value)
-        assert text.startswith("WebSocket /deaf: 0.01 seconds passed while waiting for the application to receive")
+        assert text.startswith(
+            "WebSocket /deaf: 0.01 seconds passed (timeout=, write) while waiting for the application to receive"
+        )
         assert "in Gate.wait" in text
         client.call(gate.open)
         socket.send_text("c")
