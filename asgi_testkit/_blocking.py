@@ -14,7 +14,7 @@ from ._exchange import HTTPExchange
 from ._http import derived, library_of, network_of
 from ._response import Response, ResponseStream
 from ._transport import ANSWER, AppTransport, reads_whole
-from ._types import Scope
+from ._types import Scope, public
 from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ class WholeBody:
             tell_beside(reason, error)
 
 
+@public
 class BlockingExchange:
     """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`.
 

@@ -32,7 +32,7 @@ from ._payload import (
     text_message,
 )
 from ._session import Session
-from ._types import Message
+from ._types import Message, public
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
 
 T = TypeVar("T")
@@ -45,6 +45,7 @@ def _call_if_there(method: WeakMethod[Callable[[], None]]) -> None:
         there()
 
 
+@public
 class WebSocketSession(Session):
     """A blocking test's end of a WebSocket connection: ``with client.websocket_connect(url) as session:``.
 
@@ -254,16 +255,15 @@ class WebSocketSession(Session):
         limit = connection.default_timeout if timeout is ... else duration(timeout, "timeout")
         began = time.monotonic()
         while True:
-            try:
+            with suppress(IndexError):  # which is not to be the context of what the wait raises
                 data = self._here.popleft()  # not looked at before: another thread may receive, too
-            except IndexError:
-                self._wait(connection, limit, began)
-                continue
-            try:
-                return convert(data)
-            except BaseException:
-                self._here.appendleft(data)
-                raise
+                break
+            self._wait(connection, limit, began)
+        try:
+            return convert(data)
+        except BaseException:
+            self._here.appendleft(data)
+            raise
 
     def _wait(self, connection: WebSocketConnection, timeout: float | None, began: float) -> None:
         """Wait for a message where it costs no trip into the loop; for the second message, or the end, make one."""

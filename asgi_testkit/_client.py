@@ -16,7 +16,7 @@ from ._request_body import GeneratorStream
 from ._session import AsyncWebSocketSession
 from ._shortcut import AwaitedShortcut
 from ._transport import AppTransport, ASGITransport
-from ._types import Address, ASGIApp, Background, LifespanMode
+from ._types import Address, ASGIApp, Background, LifespanMode, public
 
 Session = TypeVar("Session", bound=AsyncWebSocketSession)
 
@@ -224,6 +224,7 @@ class AwaitedClient(
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
 
 
+@public
 class AsyncClient(
     AwaitedClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, AsyncWebSocketSession], httpx.AsyncClient
 ):

@@ -106,7 +106,7 @@ class ClientCore:
         """
         self.check_loop()
         try:
-            await self.transport.close(reason)
+            await self.transport.settle(reason)
         except BaseException as error:
             await self._shut_down(error)
             raise

@@ -15,7 +15,7 @@ from ._errors import ASGIProtocolError
 from ._http_state import HTTPResponseState, State
 from ._options import ExchangeOptions
 from ._request_body import RequestBody
-from ._types import Message, Scope, SingleCallable
+from ._types import Message, Scope, SingleCallable, public
 
 _WHAT_TO_CHECK = {
     State.AWAITING_START: "Does every branch of this path send a response?",
@@ -30,6 +30,7 @@ _READ_AHEAD = 4 * 1024 * 1024
 _NO_LIMIT = sys.maxsize
 
 
+@public
 class HTTPExchange(Conversation):
     """One request to the app and its response. ``response.extensions["asgi"]`` is this object.
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
 
 from ._app import as_single_callable
-from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, tell_beside
+from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, note, tell_beside
 from ._lifespan_state import LifespanState, State
 from ._options import duration
 from ._tally import COUNTER
 from ._tasks import HomeLoop, IndependentTask, Wakeup
-from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable
+from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable, public
 
 Phase = Literal["startup", "shutdown"]
 
@@ -21,6 +22,7 @@ Phase = Literal["startup", "shutdown"]
 _TIME_TO_RETURN = 1.0
 
 
+@public
 class LifespanManager:
     """Runs the lifespan of an app around a block: ``async with LifespanManager(app) as manager: ...``.
 
@@ -47,8 +49,8 @@ class LifespanManager:
             startup_timeout: Seconds that the startup may take; None for no limit.
             shutdown_timeout: Seconds that the shutdown may take; None for no limit.
             lifespan: What to do with an app that raises on the lifespan scope before it has received anything, or that
-                returns without a word: ``"auto"`` does without, as a server, ``"on"`` takes it for an error. ``"off"``
-                does not ask.
+                returns without a word: ``"auto"`` does without, as a server, and logs a warning with what was raised;
+                ``"on"`` takes it for an error. ``"off"`` does not ask.
 
         Raises:
             TypeError: `app` is not an ASGI application, or a timeout no number.
@@ -177,12 +179,22 @@ class LifespanManager:
             message = self._protocol.message
             if error is None:
                 raise self._failure(f"the application reported lifespan.startup.failed: {message!r}", message)
-            error.add_note(f"The application had reported lifespan.startup.failed: {message!r}")
+            note(error, f"The application had reported lifespan.startup.failed: {message!r}")
             raise error
         # Ctrl-C and sys.exit() say nothing of what the app supports, whenever they come.
         for_the_test = self._received or isinstance(error, KeyboardInterrupt | SystemExit)
         if for_the_test and (error or self._violation):
             raise error or self._violation  # type: ignore[misc]  # one of them is there
+        self._go_without(error)
+
+    def _go_without(self, error: BaseException | None) -> None:
+        """Do what is to be done about an app that has not asked for anything, and has raised `error`, or returned."""
+        if self._mode == "auto" and error is not None:
+            logging.getLogger(__package__).warning(
+                'the application raised on the lifespan scope, and goes on without a lifespan. With lifespan="on" that '
+                'is an error, and lifespan="off" does not ask.',
+                exc_info=error,
+            )
         if self._mode == "on":
             what = "returned" if error is None else f"raised {error!r}"
             text = f'the application does not support lifespan, as lifespan="on" demands: it {what} without an answer'

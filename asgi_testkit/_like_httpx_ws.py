@@ -141,7 +141,7 @@ class SessionTransport(AppTransport[Request, Response]):
     def _wire_class(self, connection: WebSocketConnection) -> type[WireStream]:
         return derived(SessionStream, network_of(connection.http), "AsyncNetworkStream")
 
-    async def close(self, reason: BaseException | None) -> None:
+    async def settle(self, reason: BaseException | None) -> None:
         """Close the sessions, the last one first, and see the apps to their end."""
         sessions = self._sessions[::-1]
         try:
@@ -152,7 +152,7 @@ class SessionTransport(AppTransport[Request, Response]):
             for session in sessions:
                 await session.part(reason, grace=0, detach=False)
         finally:
-            await super().close(reason)
+            await super().settle(reason)
 
     async def __aexit__(
         self,

@@ -24,7 +24,7 @@ from ._payload import (
     json_message,
     text_message,
 )
-from ._types import Message, Scope
+from ._types import Message, Scope, public
 from ._websocket import WebSocketConnection
 
 T = TypeVar("T")
@@ -117,6 +117,7 @@ class Session:
         return self._open.done
 
 
+@public
 class AsyncWebSocketSession(Session):
     """A test's end of a WebSocket connection: ``async with client.websocket_connect(url) as session:``.
 

@@ -17,7 +17,7 @@ from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_use
 from ._http import URL, Cookies, Request, Response, derived, library_of
 from ._shortcut import BlockingShortcut
 from ._transport import AppTransport, ASGITransport
-from ._types import Address, ASGIApp, Background, LifespanMode
+from ._types import Address, ASGIApp, Background, LifespanMode, public
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -250,6 +250,7 @@ class BlockingClient(
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
 
 
+@public
 class TestClient(
     BlockingClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, WebSocketSession], httpx.Client
 ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn
 
 import anyio
 import httpx
@@ -21,7 +21,7 @@ from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
 from ._tally import COUNTER
 from ._tasks import HomeLoop
-from ._types import Address, ASGIApp, Background, Scope
+from ._types import Address, ASGIApp, Background, Scope, public
 from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class AppTransport(Generic[Request, Response]):
             BaseException: What an app raised that no call has raised yet. Where several did, the others are notes on
                 the first.
         """
-        await self.close(None)
+        await self.settle(None)
 
     async def __aexit__(
         self,
@@ -231,9 +231,9 @@ class AppTransport(Generic[Request, Response]):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        await self.close(exc_value)
+        await self.settle(exc_value)
 
-    async def close(self, reason: BaseException | None) -> None:
+    async def settle(self, reason: BaseException | None) -> None:
         """Do as `aclose` does. What the apps raised is told beside `reason`, the exception under way, if any."""
         if not self._unsettled:
             return
@@ -252,7 +252,28 @@ class AppTransport(Generic[Request, Response]):
         if failure is not None:
             raise failure
 
+    # For a blocking client, by mistake
 
+    def handle_request(self, request: Request | None = None) -> NoReturn:  # noqa: ARG002 - httpx's signature
+        """Say what serves a blocking client.
+
+        Raises:
+            TypeError: That is `TestClient`.
+        """
+        client = "asgi_testkit.TestClient" if library_of(self) is httpx else "asgi_testkit.httpx2.TestClient"
+        msg = (
+            f"{type(self).__name__} runs an app in the loop that awaits it, for an AsyncClient. In blocking code, "
+            f"{client}(app) is a Client with a loop of its own, and goes wherever a Client goes"
+        )
+        raise TypeError(msg)
+
+    __enter__ = handle_request  # which a blocking client calls first
+
+    def close(self) -> None:
+        """Do nothing: a blocking client, which cannot use this transport, closes it all the same."""
+
+
+@public
 class ASGITransport(AppTransport[httpx.Request, httpx.Response], httpx.AsyncBaseTransport):
     """Runs an ASGI app in-process, in the event loop that awaits the request.
 

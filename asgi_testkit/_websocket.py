@@ -14,7 +14,7 @@ from ._conversation import Conversation
 from ._errors import ASGIProtocolError, WebSocketDisconnect
 from ._options import ExchangeOptions
 from ._tasks import HomeLoop, one_round
-from ._types import Message, Scope, SingleCallable
+from ._types import Message, Scope, SingleCallable, public
 from ._websocket_state import ABNORMAL, NO_CODE, State, WebSocketState
 
 #: How much the client may be ahead of the app, in bytes or characters. One more message fits always.
@@ -27,6 +27,7 @@ _INTERNAL_ERROR = 1011  # RFC 6455 section 7.4.1
 _GOING_AWAY = 1001
 
 
+@public
 class WebSocketConnection(Conversation):
     """One WebSocket connection to the app, message by message. ``response.extensions["asgi"]`` is this object.
 

@@ -283,9 +283,20 @@ SPEECHLESS = [
 
 
 @pytest.mark.parametrize("make, how", SPEECHLESS)
-def test_an_app_that_does_not_speak_lifespan_does_without(face: Face, make: Callable[[], Any], how: str) -> None:
+def test_an_app_that_does_not_speak_lifespan_does_without_and_what_it_raises_is_logged(
+    face: Face, make: Callable[[], Any], how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with face.open(make()) as client:
         assert client.get().status_code == 200
+    told = [(entry.name, entry.levelname, entry.exc_info) for entry in caplog.records if entry.name != "httpx"]
+    if how == "it returned":
+        assert told == []
+        return
+    [(name, level, info)] = told
+    assert (name, level) == ("asgi_testkit", "WARNING")
+    assert info is not None
+    assert f"it raised {type(info[1]).__name__}(".startswith(how.replace("\\", "")[:20])
+    assert 'lifespan="on"' in caplog.text
 
 
 @pytest.mark.parametrize("make, how", SPEECHLESS)

@@ -13,8 +13,10 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import httpx
+import httpx2
 import pytest
 
+import asgi_testkit.httpx2
 from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scope, Send, WrongEventLoopError, _tasks
 from asgi_testkit._handshake import offer
 
@@ -175,6 +177,23 @@ async def test_any_other_method_is_sent(method: str) -> None:
     async with client_for(hello) as client:
         response = await client.request(method, "/")
     assert response.extensions["asgi"].scope["method"] == method.upper()
+
+
+# A blocking client, by mistake
+
+
+@pytest.mark.parametrize(
+    "library, transport, told",
+    [(httpx, ASGITransport, "asgi_testkit"), (httpx2, asgi_testkit.httpx2.ASGITransport, "asgi_testkit.httpx2")],
+)
+async def test_a_blocking_client_is_told_what_to_use(library: Any, transport: Any, told: str) -> None:
+    text = rf"ASGITransport runs an app .* for an AsyncClient\. .*{told}\.TestClient\(app\) is a Client"
+    client = library.Client(transport=transport(hello), base_url="http://testserver")
+    with pytest.raises(TypeError, match=text):
+        client.get("/")
+    client.close()
+    with pytest.raises(TypeError, match=text), library.Client(transport=transport(hello)):
+        pytest.fail("it was entered")  # pragma: no cover
 
 
 # Errors, and who hears of them

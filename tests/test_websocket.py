@@ -931,6 +931,53 @@ def test_both_may_flood_each_other_up_to_their_buffers(face: Face) -> None:
         assert socket.session.close_code == 1000
 
 
+# What an exception carries
+
+
+def contexts(error: BaseException) -> list[BaseException]:
+    """Return what an exception has as its cause or its context, and what that has."""
+    found, following = [], error.__cause__ or error.__context__
+    while following is not None:
+        found.append(following)
+        following = following.__cause__ or following.__context__
+    return found
+
+
+@pytest.mark.parametrize(
+    "end, kind",
+    [
+        (sleep, httpx.ReadTimeout),
+        (closing(code=4000), WebSocketDisconnect),
+        (failing(LookupError("x")), LookupError),
+        (saying(), ASGIProtocolError),
+    ],
+    ids=["silent", "closes", "raises", "returns"],
+)
+@pytest.mark.parametrize("verb", ["receive", "receive_text", "receive_bytes", "receive_json"])
+@pytest.mark.parametrize("later", [False, True])
+def test_what_a_receive_raises_has_no_context(face: Face, verb: str, end: Any, kind: Any, later: bool) -> None:
+    steps = [hear, end] if later else [end]
+    with opened(face, scripted(*steps), disconnect_grace=0) as client:
+        socket = client.connect()
+        socket.__enter__()
+        if later:
+            socket.send_text("go")
+        with pytest.raises(kind) as caught:
+            socket.do(verb, timeout=0.01 if kind is httpx.ReadTimeout else 5)
+        assert contexts(caught.value) == []
+        socket.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("raises", [closing(), failing(LookupError("x")), sleep], ids=["rejects", "raises", "silent"])
+def test_what_connecting_raises_has_no_context(face: Face, raises: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await raises(receive, send)
+
+    with face.bare(app, disconnect_grace=0) as client, pytest.raises(Exception, match=r"x|rejected|passed") as caught:
+        client.connect(timeout=0.02).__enter__()
+    assert contexts(caught.value) == []
+
+
 # The end: before the connection is accepted
 
 
