@@ -63,7 +63,7 @@ class Conversation(ABC):
         self.http: HTTPLibrary = library_of(request)
         self._options = options
         self._on_settled = on_settled
-        self._timeouts = timeouts_of(request)
+        self._timeouts = timeouts_of(request.extensions)
         self._read_timeout = self._timeouts.get("read")
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self._for_client = Wakeup()  # something to read, room to write, the app's end

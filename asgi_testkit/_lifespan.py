@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
+import anyio.lowlevel
 
 from ._app import as_single_callable
 from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, note, tell_beside
@@ -223,10 +224,12 @@ class LifespanManager:
             with anyio.move_on_after(timeout) as timer:
                 while self._protocol.state is state and not task.done:
                     await self._moved.wait()
+            if timer.cancelled_caught:
+                await anyio.lowlevel.checkpoint()  # after a stall of the loop the app may be about to say so
         except BaseException:
             await task.end(grace=0)
             raise
-        if timer.cancelled_caught:
+        if self._protocol.state is state and not task.done:
             where = task.where()
             error = LifespanTimeout(
                 f"{self._phase}: {timeout} seconds passed ({self._phase}_timeout=) while {state.value}; "

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import httpx
-
 from ._types import Background
 
 #: Seconds from which on a limit is none: thirty years.
@@ -73,14 +71,14 @@ def duration(value: Any, name: str) -> float | None:
     return None if value > _FOREVER else max(value, 0.0)
 
 
-def timeouts_of(request: httpx.Request) -> dict[str, float | None]:
-    """Return the timeouts of a request: ``connect``, ``read``, ``write`` and ``pool``.
+def timeouts_of(extensions: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the timeouts in a request's extensions: ``connect``, ``read``, ``write`` and ``pool``.
 
     Raises:
         TypeError: One of them is no number.
         ValueError: One of them is NaN.
     """
-    given = mapping(request.extensions.get("timeout", {}), 'extensions={"timeout": ...}')
+    given = mapping(extensions.get("timeout", {}), 'extensions={"timeout": ...}')
     return {name: duration(value, f"timeout= ({name})") for name, value in given.items()}
 
 

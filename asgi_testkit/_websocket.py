@@ -295,7 +295,7 @@ class WebSocketConnection(Conversation):
         deadline = None if timeout is None else anyio.current_time() + timeout
         while self._unread > READ_BUFFER and not self.ended:
             if not await self._for_client.wait(_left(deadline)):
-                return False
+                return self._unread <= READ_BUFFER or self.ended
         return True
 
     def far_behind(self, seconds: float | None) -> str:

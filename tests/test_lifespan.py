@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
@@ -129,6 +130,17 @@ def test_startup_and_shutdown_may_take_their_time(face: Face) -> None:
     app = Living(RECEIVE, moment, STARTED, moment, RECEIVE, moment, STOPPED, moment)
     with face.open(app) as client:
         assert client.get().text == "hello"
+    assert app.over
+
+
+def test_no_timeout_is_told_when_the_answer_is_here(face: Face) -> None:
+    async def stall() -> None:
+        time.sleep(0.06)  # noqa: ASYNC251 - the loop is to stand still, until the time is up
+        await anyio.lowlevel.checkpoint()
+
+    app = Living(RECEIVE, stall, STARTED, RECEIVE, stall, STOPPED)
+    with face.open(app, startup_timeout=0.05, shutdown_timeout=0.05) as client:
+        client.get()
     assert app.over
 
 
