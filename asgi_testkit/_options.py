@@ -79,7 +79,10 @@ def timeouts_of(extensions: Mapping[str, Any]) -> dict[str, float | None]:
         ValueError: One of them is NaN.
     """
     given = mapping(extensions.get("timeout", {}), 'extensions={"timeout": ...}')
-    return {name: duration(value, f"timeout= ({name})") for name, value in given.items()}
+    return {
+        name: value if type(value) is float and 0.0 <= value <= _FOREVER else duration(value, f"timeout= ({name})")
+        for name, value in given.items()
+    }
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:
