@@ -16,7 +16,7 @@ from ._http import derived, library_of, network_of
 from ._request_body import generator_of, send_once
 from ._response import ResponseStream
 from ._transport import AppTransport
-from ._types import Scope
+from ._types import Scope, public
 from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ class BlockingStream:
             self._hop.call(lambda: self._exchange.close(reason), name=self._exchange.name)
 
 
+@public
 class BlockingExchange:
     """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`.
 

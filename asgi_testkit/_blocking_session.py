@@ -16,6 +16,7 @@ import httpx
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
 from ._hop import Bell, Hop
+from ._options import duration
 from ._payload import (
     Data,
     JSONMode,
@@ -31,7 +32,7 @@ from ._payload import (
     text_message,
 )
 from ._session import Session
-from ._types import Message
+from ._types import Message, public
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ def _call_if_there(method: WeakMethod[Callable[[], None]]) -> None:
         there()
 
 
+@public
 class WebSocketSession(Session):
     """A blocking test's end of a WebSocket connection: ``with client.websocket_connect(url) as session:``.
 
@@ -68,6 +70,7 @@ class WebSocketSession(Session):
             WebSocketDisconnect: The app rejected the handshake by ``websocket.close``.
             WebSocketDenied: The app answered the handshake with a response of its own.
             httpx.ReadTimeout: The app did not answer within the read timeout. The text shows where it is suspended.
+            httpx.RemoteProtocolError: The app's response is longer than ``max_message_size``, or was not completed.
             ASGIProtocolError: The app returned without an answer, or broke the contract in another way.
             BaseException: What the app raised, as it is.
         """
@@ -79,10 +82,11 @@ class WebSocketSession(Session):
             self._hop = handle.hop
             self._open.listen(partial(_call_if_there, WeakMethod(self._deliver)))
             return self
-        if response.status_code == 101:
+        try:
+            if response.status_code != 101:
+                response.read()
+        finally:
             response.close()
-        else:
-            response.read()
         raise self._handshake_error(response, connection)
 
     def __exit__(
@@ -248,19 +252,18 @@ class WebSocketSession(Session):
 
     def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
-        limit = connection.default_timeout if timeout is ... else timeout
+        limit = connection.default_timeout if timeout is ... else duration(timeout, "timeout")
         began = time.monotonic()
         while True:
-            try:
+            with suppress(IndexError):  # which is not to be the context of what the wait raises
                 data = self._here.popleft()  # not looked at before: another thread may receive, too
-            except IndexError:
-                self._wait(connection, limit, began)
-                continue
-            try:
-                return convert(data)
-            except BaseException:
-                self._here.appendleft(data)
-                raise
+                break
+            self._wait(connection, limit, began)
+        try:
+            return convert(data)
+        except BaseException:
+            self._here.appendleft(data)
+            raise
 
     def _wait(self, connection: WebSocketConnection, timeout: float | None, began: float) -> None:
         """Wait for a message where it costs no trip into the loop; for the second message, or the end, make one."""

@@ -15,7 +15,7 @@ from ._heads import RemembersHeads
 from ._http import URL, Cookies, HTTPXAsyncClient, Request, Response, library_of
 from ._session import AsyncWebSocketSession
 from ._transport import AppTransport, ASGITransport
-from ._types import Address, ASGIApp, Background, LifespanMode
+from ._types import Address, ASGIApp, Background, LifespanMode, public
 
 Session = TypeVar("Session", bound=AsyncWebSocketSession)
 
@@ -72,7 +72,7 @@ class AwaitedClient(
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             compression: Whether WebSocket frames are compressed for a client that offers it.
-            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
+            max_message_size: How many bytes a WebSocket message in frames may have, or a denial; None for no limit.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of what is offered otherwise.
             cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.
@@ -210,6 +210,7 @@ class AwaitedClient(
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
 
 
+@public
 class AsyncClient(
     AwaitedClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, AsyncWebSocketSession], HTTPXAsyncClient
 ):

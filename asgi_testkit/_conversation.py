@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NoReturn
 
 import anyio
@@ -13,11 +13,9 @@ import httpx
 
 from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
 from ._http import HTTPLibrary, library_of
-from ._options import ExchangeOptions
-from ._tasks import HomeLoop, IndependentTask, Wakeup, cancelled_for_good, one_round
+from ._options import ExchangeOptions, duration, mapping, timeout_of
+from ._tasks import HomeLoop, IndependentTask, Wakeup, cancelled_for_good, checkpoint, one_round
 from ._types import Message, Scope, SingleCallable
-
-_NO_TIMEOUT: dict[str, float | None] = {}
 
 
 class Conversation(ABC):
@@ -68,10 +66,10 @@ class Conversation(ABC):
         self.http: HTTPLibrary = library_of(request)
         self._options = options
         self._on_settled = on_settled
-        self._read_timeout: float | None = request.extensions.get("timeout", _NO_TIMEOUT).get("read")
+        self._read_timeout = timeout_of(request.extensions, "read")
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self._for_client = Wakeup()  # something to read, room to write, the app's end
-        self._spec_version = _version(scope["asgi"].get("spec_version", "2.0"))
+        self._spec_version = _version(str(mapping(scope["asgi"], "scope['asgi']").get("spec_version", "2.0")))
 
     # For tests
 
@@ -94,8 +92,11 @@ class Conversation(ABC):
         Raises:
             TimeoutError: The app has not ended in time. The text shows where it is suspended.
         """
-        if not await self._task.wait(timeout):
-            msg = f"{self.name}: the application has not ended within {timeout} seconds; it is {self._task.where()}"
+        limit = duration(timeout, "timeout")
+        await checkpoint()
+        if not await self._task.wait(limit):
+            where = self._task.where()
+            msg = f"{self.name}: the application has not ended within {limit} seconds (timeout=); it is {where}"
             raise TimeoutError(msg)
 
     # The app's side
@@ -172,7 +173,7 @@ class Conversation(ABC):
         if not self.failed:  # else the client's end will tell
             self._on_settled(self)
 
-    @property
+    @cached_property
     def home(self) -> HomeLoop:
         """The event loop that it is in."""
         return HomeLoop(self.noun, self._task.loop)
@@ -319,7 +320,8 @@ class Conversation(ABC):
         raise error
 
     def _timeout_error(self, seconds: float | None, awaited: str) -> httpx.ReadTimeout:
-        msg = f"{self.name}: {seconds} seconds passed while {awaited}; the application is {self._task.where()}"
+        passed = f"{seconds} seconds passed (timeout=, read)"
+        msg = f"{self.name}: {passed} while {awaited}; the application is {self._task.where()}"
         return self.http.ReadTimeout(msg, request=self._request)
 
     @property
@@ -367,7 +369,11 @@ class Conversation(ABC):
 
 @lru_cache
 def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        msg = f"scope['asgi']['spec_version'] is a str such as '2.4', not {text!r}"
+        raise ValueError(msg) from None
 
 
 #: What frameworks make of ``ClientDisconnected``: exceptions of their own, by package.

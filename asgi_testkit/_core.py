@@ -10,7 +10,7 @@ import httpx
 from ._handshake import offer
 from ._http import HTTPLibrary
 from ._lifespan import LifespanManager
-from ._tasks import HomeLoop
+from ._tasks import HomeLoop, checkpoint
 from ._transport import MESSAGE_LEVEL, AppTransport
 from ._types import LifespanMode
 
@@ -106,11 +106,13 @@ class ClientCore:
         """
         self.check_loop()
         try:
-            await self.transport.close(reason)
+            await self.transport.settle(reason)
         except BaseException as error:
             await self._shut_down(error)
             raise
         await self._shut_down(reason)
+        if reason is None:
+            await checkpoint()
 
     async def _shut_down(self, reason: BaseException | None) -> None:
         try:

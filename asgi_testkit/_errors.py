@@ -23,12 +23,17 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import httpx
 
 from ._http import is_library
+from ._types import public
 
 
+@public
 class ASGIProtocolError(RuntimeError):
     """The app broke the ASGI contract.
 
@@ -41,6 +46,7 @@ class BrokenContractError(ASGIProtocolError, AssertionError):
     """The app broke the ASGI contract, in a way that the client which a drop-in stands in for asserts it does not."""
 
 
+@public
 class ApplicationStuckError(RuntimeError):
     """The app was cancelled and has not ended; or a task that it started has not, when a blocking client's loop was to.
 
@@ -49,6 +55,7 @@ class ApplicationStuckError(RuntimeError):
     """
 
 
+@public
 class LifespanError(RuntimeError):
     """The app reported ``lifespan.startup.failed`` or ``lifespan.shutdown.failed``, or broke off without a word.
 
@@ -62,21 +69,28 @@ class LifespanError(RuntimeError):
         self.phase = phase
         self.message = message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), phase=self.phase, message=self.message), self.args, self.__dict__
 
+
+@public
 class LifespanTimeout(LifespanError, TimeoutError):  # noqa: N818 - the field's names for time-outs end so
     """The app did not finish its startup or shutdown in time. The text shows where it is suspended."""
 
 
+@public
 class WrongEventLoopError(RuntimeError):
     """A client was opened in one event loop and used in another."""
 
 
+@public
 class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
     """The WebSocket connection has ended, or was never established.
 
     Attributes:
-        code: The close code (RFC 6455 section 7.4). 1006: there was no close frame.
-        reason: The reason that was given; ``""`` for none.
+        code: The close code (RFC 6455 section 7.4). 1005: the app rejected with a code that is no int, which the text
+            shows. 1006: there was no close frame.
+        reason: The reason that was given; ``""`` for none. One that is no str, as a rejection may have, is made one.
         response: Where the app rejected the handshake: the response to it, status 403. None after that.
     """
 
@@ -84,14 +98,24 @@ class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
         self, code: int = 1000, reason: str | None = None, *, text: str = "", response: httpx.Response | None = None
     ) -> None:
         """Describe the end: code, reason, and in `text` how it came about."""
-        self.code = code
-        self.reason: str = reason or ""
+        self.code = code if isinstance(code, int) else 1005  # which stands for no code (section 7.1.5)
+        self.reason = "" if reason is None else str(reason)
         self.response = response
-        closed = f"code {code}" + (f", reason {reason!r}" if reason else "")
+        closed = f"code {code if isinstance(code, int) else repr(code)}"
+        if self.reason:
+            closed += f", reason {reason!r}"
         # Not super(): a class that is a framework's WebSocketDisconnect as well would be described by both.
         Exception.__init__(self, f"{text or 'the connection was closed'} ({closed})")
 
+    def __reduce__(self) -> tuple[Any, ...]:  # without __init__, which would take the text for a code
+        return _blank, (type(self), *self.args), self.__getstate__()
 
+
+def _blank(kind: type[WebSocketDisconnect], *args: Any) -> WebSocketDisconnect:
+    return kind.__new__(kind, *args)
+
+
+@public
 class WebSocketDenied(WebSocketDisconnect):
     """The app answered the WebSocket handshake with a response of its own (or, as a server's client sees it, with 500).
 
@@ -106,6 +130,7 @@ class WebSocketDenied(WebSocketDisconnect):
         super().__init__(1006, text=text, response=response)
 
 
+@public
 class ClientDisconnected(OSError):  # noqa: N818 - design: the name tells the app what happened, not that it failed
     """The client has gone: nothing that the app sends can reach it.
 
@@ -118,7 +143,16 @@ def tell_beside(error: BaseException, other: BaseException) -> None:
     """Attach `other` to `error` as a note, so that the failure which does not surface is not lost."""
     if other is not error:
         story = "".join(traceback.format_exception(other)).rstrip()
-        error.add_note(f"The application failed as well:\n\n{story}")
+        note(error, f"The application failed as well:\n\n{story}")
+
+
+def note(error: BaseException, text: str) -> None:
+    """Attach a note, also to an exception that lets nobody change it: that is raised all the same."""
+    try:
+        error.add_note(text)
+    except Exception:
+        with suppress(Exception):
+            object.__setattr__(error, "__notes__", [*getattr(error, "__notes__", ()), text])
 
 
 def exception_in_flight() -> BaseException | None:

@@ -17,7 +17,7 @@ from ._http_state import HTTPResponseState, State
 from ._options import ExchangeOptions
 from ._request_body import RequestBody
 from ._tasks import checkpoint
-from ._types import Message, Scope, SingleCallable
+from ._types import Message, Scope, SingleCallable, public
 
 _WHAT_TO_CHECK = {
     State.AWAITING_START: "Does every branch of this path send a response?",
@@ -27,6 +27,7 @@ _WHAT_TO_CHECK = {
 }
 
 
+@public
 class HTTPExchange(Conversation):
     """One request to the app and its response. ``response.extensions["asgi"]`` is this object.
 

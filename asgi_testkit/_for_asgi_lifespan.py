@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from asgi_lifespan import LifespanNotSupported
 
@@ -29,6 +29,9 @@ class LifespanUnansweredError(LifespanError, LifespanNotSupported, TimeoutError)
 
 class LifespanManager(OurLifespanManager):
     """Runs the lifespan of an app around a block, as ``asgi_lifespan.LifespanManager`` does.
+
+    To enter it raises `LifespanNotSupported` where the app failed before it asked for ``lifespan.startup``, and
+    `LifespanUnansweredError` where it returned without ``lifespan.startup.complete``.
 
     Attributes:
         state: What the app keeps in ``scope["state"]``; the very dict that it was given.
@@ -59,27 +62,6 @@ class LifespanManager(OurLifespanManager):
     def _state(self) -> dict[str, Any]:  # asgi-lifespan's, which has no public name for it
         return self.state
 
-    async def __aenter__(self) -> Self:
-        """Start the app up.
-
-        Raises:
-            LifespanNotSupported: The app failed before it asked for ``lifespan.startup``.
-            LifespanUnansweredError: The app returned without ``lifespan.startup.complete``.
-            LifespanTimeout: A ``TimeoutError``: the startup took too long. The text shows where the app is suspended.
-            BaseException: What the app raised in its startup, as it is.
-        """
-        await super().__aenter__()
-        if not self.supported:
-            error = self._running_task.exception
-            if error is None:
-                raise self._failure("the application returned without lifespan.startup.complete")
-            msg = (
-                f"the application raised {error!r} before it received anything. It does not support lifespan, if it "
-                "raises that on purpose; else the cause, above, shows where it fails."
-            )
-            raise LifespanNotSupported(msg) from error
-        return self
-
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None = None,
@@ -109,6 +91,15 @@ class LifespanManager(OurLifespanManager):
             msg = "the block and the application have failed"
             raise BaseExceptionGroup(msg, [exc_value, error])
         raise error
+
+    def _go_without(self, error: BaseException | None) -> None:
+        if error is None:
+            raise self._failure("the application returned without lifespan.startup.complete")
+        msg = (
+            f"the application raised {error!r} before it received anything. It does not support lifespan, if it "
+            "raises that on purpose; else the cause, above, shows where it fails."
+        )
+        raise LifespanNotSupported(msg) from error
 
     async def _send(self, message: Message) -> None:
         if not self._received:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
+import anyio.lowlevel
 
 from ._app import as_single_callable
-from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, tell_beside
+from ._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, note, tell_beside
 from ._lifespan_state import LifespanState, State
+from ._options import duration
 from ._tally import COUNTER
-from ._tasks import HomeLoop, IndependentTask, Wakeup
-from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable
+from ._tasks import HomeLoop, IndependentTask, Wakeup, checkpoint
+from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable, public
 
 Phase = Literal["startup", "shutdown"]
 
@@ -20,6 +23,7 @@ Phase = Literal["startup", "shutdown"]
 _TIME_TO_RETURN = 1.0
 
 
+@public
 class LifespanManager:
     """Runs the lifespan of an app around a block: ``async with LifespanManager(app) as manager: ...``.
 
@@ -46,21 +50,24 @@ class LifespanManager:
             startup_timeout: Seconds that the startup may take; None for no limit.
             shutdown_timeout: Seconds that the shutdown may take; None for no limit.
             lifespan: What to do with an app that raises on the lifespan scope before it has received anything, or that
-                returns without a word: ``"auto"`` does without, as a server, ``"on"`` takes it for an error. ``"off"``
-                does not ask.
+                returns without a word: ``"auto"`` does without, as a server, and logs a warning with what was raised;
+                ``"on"`` takes it for an error. ``"off"`` does not ask.
 
         Raises:
-            TypeError: `app` is not an ASGI application.
-            ValueError: `lifespan` is none of the three.
+            TypeError: `app` is not an ASGI application, or a timeout no number.
+            ValueError: `lifespan` is none of the three, or a timeout is NaN.
         """
-        if lifespan not in {"auto", "on", "off"}:
+        if lifespan not in ("auto", "on", "off"):
             msg = f'lifespan must be "auto", "on" or "off", not {lifespan!r}'
             raise ValueError(msg)
         self.state: dict[str, Any] = {}
         self.supported: bool = False
         self._call = as_single_callable(app)
         self._mode = lifespan
-        self._timeouts: dict[Phase, float | None] = {"startup": startup_timeout, "shutdown": shutdown_timeout}
+        self._timeouts: dict[Phase, float | None] = {
+            "startup": duration(startup_timeout, "startup_timeout"),
+            "shutdown": duration(shutdown_timeout, "shutdown_timeout"),
+        }
         self._phase: Phase = "startup"
         self._protocol = LifespanState()
         self._moved = Wakeup()
@@ -94,6 +101,7 @@ class LifespanManager:
         if self._task is not None:
             msg = "this LifespanManager was entered before; make a new one for each run of the app"
             raise RuntimeError(msg)
+        await checkpoint()
         if self._mode == "off":
             return self
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
@@ -173,12 +181,22 @@ class LifespanManager:
             message = self._protocol.message
             if error is None:
                 raise self._failure(f"the application reported lifespan.startup.failed: {message!r}", message)
-            error.add_note(f"The application had reported lifespan.startup.failed: {message!r}")
+            note(error, f"The application had reported lifespan.startup.failed: {message!r}")
             raise error
         # Ctrl-C and sys.exit() say nothing of what the app supports, whenever they come.
         for_the_test = self._received or isinstance(error, KeyboardInterrupt | SystemExit)
         if for_the_test and (error or self._violation):
             raise error or self._violation  # type: ignore[misc]  # one of them is there
+        self._go_without(error)
+
+    def _go_without(self, error: BaseException | None) -> None:
+        """Do what is to be done about an app that has not asked for anything, and has raised `error`, or returned."""
+        if self._mode == "auto" and error is not None:
+            logging.getLogger(__package__).warning(
+                'the application raised on the lifespan scope, and goes on without a lifespan. With lifespan="on" that '
+                'is an error, and lifespan="off" does not ask.',
+                exc_info=error,
+            )
         if self._mode == "on":
             what = "returned" if error is None else f"raised {error!r}"
             text = f'the application does not support lifespan, as lifespan="on" demands: it {what} without an answer'
@@ -207,13 +225,16 @@ class LifespanManager:
             with anyio.move_on_after(timeout) as timer:
                 while self._protocol.state is state and not task.done:
                     await self._moved.wait()
+            if timer.cancelled_caught:
+                await anyio.lowlevel.checkpoint()  # after a stall of the loop the app may be about to say so
         except BaseException:
             await task.end(grace=0)
             raise
-        if timer.cancelled_caught:
+        if self._protocol.state is state and not task.done:
             where = task.where()
             error = LifespanTimeout(
-                f"{self._phase}: {timeout} seconds passed while {state.value}; the application is {where}",
+                f"{self._phase}: {timeout} seconds passed ({self._phase}_timeout=) while {state.value}; "
+                f"the application is {where}",
                 phase=self._phase,
             )
             try:

@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from ._http import Request, Response, derived, library_of, network_of
 from ._like_httpx import respond
-from ._options import ExchangeOptions
+from ._options import ExchangeOptions, duration
 from ._transport import AppTransport
 from ._types import Address, ASGIApp, Receive, Scope, Send, SingleCallable
 from ._websocket import WebSocketConnection
@@ -89,7 +89,7 @@ class SessionTransport(AppTransport[Request, Response]):
         """
         super().__init__(app, raise_app_exceptions, root_path, client)
         self._call = partial(_without_extensions, self._call)
-        self._initial_receive_timeout = initial_receive_timeout
+        self._initial_receive_timeout = duration(initial_receive_timeout, "initial_receive_timeout")
         self._sessions: list[WebSocketConnection] = []
 
     async def handle_async_request(self, request: Request) -> Response:
@@ -108,12 +108,13 @@ class SessionTransport(AppTransport[Request, Response]):
         http = library_of(request)
         try:
             response = cast("httpx.Response", await super().handle_async_request(cast("Request", handshake)))
+            if response.status_code != 101:
+                await response.aread()
         except http.ReadTimeout as error:
             msg = f"{_NOT_ACCEPTED} {error}"
             raise RuntimeError(msg) from error
         connection: Any = response.extensions.get("asgi")
         if response.status_code != 101:
-            await response.aread()
             raise self._not_upgraded(response, connection)
         self._sessions = [session for session in self._sessions if not session.done]
         self._sessions.append(connection)
@@ -140,7 +141,7 @@ class SessionTransport(AppTransport[Request, Response]):
     def _wire_class(self, connection: WebSocketConnection) -> type[WireStream]:
         return derived(SessionStream, network_of(connection.http), "AsyncNetworkStream")
 
-    async def close(self, reason: BaseException | None) -> None:
+    async def settle(self, reason: BaseException | None) -> None:
         """Close the sessions, the last one first, and see the apps to their end."""
         sessions = self._sessions[::-1]
         try:
@@ -151,7 +152,7 @@ class SessionTransport(AppTransport[Request, Response]):
             for session in sessions:
                 await session.part(reason, grace=0, detach=False)
         finally:
-            await super().close(reason)
+            await super().settle(reason)
 
     async def __aexit__(
         self,

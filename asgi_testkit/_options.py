@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ._types import Background
+
+#: Seconds from which on a limit is none: thirty years.
+_FOREVER = 1e9
 
 
 class ExchangeOptions(NamedTuple):
@@ -23,31 +27,77 @@ class ExchangeOptions(NamedTuple):
         """Return the options, if they make sense.
 
         Raises:
-            ValueError: One of them does not; the text says which.
+            TypeError: One of them is of the wrong type; the text says which.
+            ValueError: One of them makes no sense; the text says which.
         """
-        if self.background not in {"wait", "detach"}:
+        if self.background not in ("wait", "detach"):
             msg = f'background must be "wait" or "detach", not {self.background!r}'
             raise ValueError(msg)
-        if self.write_buffer < 0:
-            msg = f"write_buffer is a number of bytes, 0 or more, not {self.write_buffer!r}"
-            raise ValueError(msg)
-        if self.disconnect_grace < 0:
-            msg = f"disconnect_grace is in seconds, 0 or more, not {self.disconnect_grace!r}"
-            raise ValueError(msg)
-        if self.max_message_size is not None and self.max_message_size < 0:
-            msg = f"max_message_size is a number of bytes, 0 or more, or None, not {self.max_message_size!r}"
-            raise ValueError(msg)
+        _check(self.write_buffer, "write_buffer", "is a number of bytes, 0 or more", int)
+        _check(self.disconnect_grace, "disconnect_grace", "is in seconds, 0 or more", int | float)
+        if self.max_message_size is not None:
+            _check(self.max_message_size, "max_message_size", "is a number of bytes, 0 or more, or None", int)
         return self
 
     def overridden(self, changes: Mapping[str, Any]) -> ExchangeOptions:
         """Return the options with those changed that a request sets in ``extensions={"asgi": {...}}``.
 
         Raises:
+            TypeError: A value is of the wrong type.
             ValueError: There is no such option, or its value makes no sense.
         """
         unknown = changes.keys() - set(self._fields)
         if unknown:
             known = ", ".join(["scope", *self._fields])
-            msg = f'extensions={{"asgi": ...}} knows {known}, not {", ".join(map(repr, sorted(unknown)))}'
+            msg = f'extensions={{"asgi": ...}} knows {known}, not {", ".join(sorted(map(repr, unknown)))}'
             raise ValueError(msg)
         return self._replace(**changes).checked()
+
+
+def duration(value: Any, name: str) -> float | None:
+    """Return a duration that a test hands over, None for no limit. One that is negative has passed already: it is 0.
+
+    Args:
+        value: Seconds, or None.
+        name: What an error calls it.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN.
+    """
+    if value is None:
+        return None
+    _check(value, name, "is in seconds, or None for no limit", int | float, least=-math.inf)
+    return None if value > _FOREVER else max(value, 0.0)
+
+
+def timeout_of(extensions: Mapping[str, Any], kind: str) -> float | None:
+    """Return one of the timeouts in a request's extensions: ``read``, say.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN.
+    """
+    value = mapping(extensions.get("timeout", {}), 'extensions={"timeout": ...}').get(kind)
+    return value if type(value) is float and 0.0 <= value <= _FOREVER else duration(value, f"timeout= ({kind})")
+
+
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """Return `value`, which is to be a mapping, and is called `name` in errors.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, Mapping):
+        msg = f"{name} is a dict, not {value!r}"
+        raise TypeError(msg)
+    return value
+
+
+def _check(value: Any, name: str, what: str, kind: Any, *, least: float = 0) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        msg = f"{name} {what}, not {value!r}"
+        raise TypeError(msg)
+    if not value >= least:  # nor is NaN
+        msg = f"{name} {what}, not {value!r}"
+        raise ValueError(msg)

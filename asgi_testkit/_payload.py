@@ -166,7 +166,7 @@ def as_json(mode: JSONMode) -> Callable[[Data], Any]:
 
 
 def _check_mode(mode: object) -> None:
-    if mode not in {"text", "binary"}:
+    if mode not in ("text", "binary"):
         msg = f'mode is "text" or "binary", not {mode!r}'
         raise ValueError(msg)
 

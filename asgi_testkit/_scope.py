@@ -58,10 +58,16 @@ def http_scope(
         extensions: The ASGI extensions to offer; copied.
 
     Raises:
-        httpx.LocalProtocolError: The target or a header has a byte that no client can send.
+        httpx.LocalProtocolError: The method, the target or a header has a byte that no client can send.
     """
+    if not TOKEN.fullmatch(request.method.encode(errors="replace")):
+        msg = f"no HTTP client can send the method {request.method!r}: it is a token (RFC 9110 5.6.2)"
+        raise library_of(request).LocalProtocolError(msg, request=request)
     url = request.url
-    target: bytes = request.extensions.get("target") or url.raw_path
+    target: Any = request.extensions.get("target") or url.raw_path
+    if not isinstance(target, bytes):
+        msg = f'extensions={{"target": ...}} is bytes, not {target!r}'
+        raise TypeError(msg)
     if "target" in request.extensions and _UNSAFE_IN_TARGET.search(target):
         msg = f"the target of {request!r} has a byte that no HTTP client can send unescaped: {target!r}"
         raise library_of(request).LocalProtocolError(msg, request=request)

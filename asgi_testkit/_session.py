@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from ._errors import WebSocketDenied, WebSocketDisconnect
+from ._options import duration
 from ._payload import (
     Data,
     JSONMode,
@@ -23,7 +24,8 @@ from ._payload import (
     json_message,
     text_message,
 )
-from ._types import Message, Scope
+from ._tasks import checkpoint
+from ._types import Message, Scope, public
 from ._websocket import WebSocketConnection
 
 T = TypeVar("T")
@@ -116,6 +118,7 @@ class Session:
         return self._open.done
 
 
+@public
 class AsyncWebSocketSession(Session):
     """A test's end of a WebSocket connection: ``async with client.websocket_connect(url) as session:``.
 
@@ -138,6 +141,7 @@ class AsyncWebSocketSession(Session):
             WebSocketDisconnect: The app rejected the handshake by ``websocket.close``.
             WebSocketDenied: The app answered the handshake with a response of its own.
             httpx.ReadTimeout: The app did not answer within the read timeout. The text shows where it is suspended.
+            httpx.RemoteProtocolError: The app's response is longer than ``max_message_size``, or was not completed.
             ASGIProtocolError: The app returned without an answer, or broke the contract in another way.
             BaseException: What the app raised, as it is.
         """
@@ -146,10 +150,11 @@ class AsyncWebSocketSession(Session):
         connection = response.extensions.get("asgi")
         if self._opens(response, connection):
             return self
-        if response.status_code == 101:
+        try:
+            if response.status_code != 101:
+                await response.aread()
+        finally:
             await response.aclose()
-        else:
-            await response.aread()
         raise self._handshake_error(response, connection)
 
     async def __aexit__(
@@ -304,7 +309,8 @@ class AsyncWebSocketSession(Session):
 
     async def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
-        await connection.wait_for_message(connection.default_timeout if timeout is ... else timeout)
+        limit = connection.default_timeout if timeout is ... else duration(timeout, "timeout")
+        await connection.wait_for_message(limit)
         converted = convert(connection.peek())
         connection.take()
         return converted
@@ -342,7 +348,9 @@ class AsyncWebSocketSession(Session):
         """
         check_close(code, reason)
         self._open.disconnect(code, reason or "")
+        await checkpoint()
 
     async def abort(self) -> None:
         """Lose the connection, without a close frame: the app receives ``websocket.disconnect`` with code 1005."""
         self._open.disconnect(None)
+        await checkpoint()

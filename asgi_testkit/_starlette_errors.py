@@ -11,14 +11,14 @@ from starlette.websockets import WebSocketDisconnect as _StarlettesDisconnect
 from ._errors import WebSocketDenied
 from ._errors import WebSocketDisconnect as _Disconnect
 
-#: Where they are imported from.
-_PUBLIC = "asgi_testkit.starlette"
+#: Where the drop-in's classes are imported from.
+PUBLIC = "asgi_testkit.starlette"
 
 
 class WebSocketDisconnect(_Disconnect, _StarlettesDisconnect):
     """The connection has ended, or was never established: ours and Starlette's exception in one."""
 
-    __module__ = _PUBLIC
+    __module__ = PUBLIC
 
 
 @cache
@@ -45,6 +45,6 @@ def denial_class() -> type[WebSocketDenied]:
                 extensions=response.extensions,
             )
 
-    WebSocketDenialResponse.__module__ = _PUBLIC
+    WebSocketDenialResponse.__module__ = PUBLIC
     WebSocketDenialResponse.__qualname__ = "WebSocketDenialResponse"
     return WebSocketDenialResponse

@@ -12,7 +12,7 @@ from ._blocking_session import WebSocketSession
 from ._errors import WebSocketDenied
 from ._lenient import LenientConnectionState
 from ._payload import JSONMode, json_message
-from ._starlette_errors import WebSocketDisconnect, denial_class
+from ._starlette_errors import PUBLIC, WebSocketDisconnect, denial_class
 from ._types import Message
 
 
@@ -25,6 +25,8 @@ class WebSocketTestSession(WebSocketSession):
         accepted_subprotocol: The subprotocol that the app chose.
         extra_headers: The headers that it sent with ``websocket.accept``, as it sent them.
     """
+
+    __module__ = PUBLIC
 
     accepted_subprotocol: str | None = None
     extra_headers: Any = None

@@ -17,7 +17,7 @@ from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_use
 from ._heads import RemembersHeads
 from ._http import URL, Cookies, HTTPXClient, Request, Response, derived, library_of
 from ._transport import AppTransport, ASGITransport
-from ._types import Address, ASGIApp, Background, LifespanMode
+from ._types import Address, ASGIApp, Background, LifespanMode, public
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -90,7 +90,7 @@ class BlockingClient(
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             compression: Whether WebSocket frames are compressed for a client that offers it.
-            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit.
+            max_message_size: How many bytes a WebSocket message in frames may have, or a denial; None for no limit.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of what is offered otherwise.
             httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts,
@@ -247,6 +247,7 @@ class BlockingClient(
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
 
 
+@public
 class TestClient(
     BlockingClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, WebSocketSession], HTTPXClient
 ):

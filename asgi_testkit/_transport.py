@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn
 
 import anyio
 import httpx
@@ -16,12 +16,12 @@ from ._exchange import HTTPExchange
 from ._extensions import checked, offered
 from ._handshake import acceptance, refusal
 from ._http import HTTPXTransport, Request, Response, derived, library_of, network_of
-from ._options import ExchangeOptions
+from ._options import ExchangeOptions, mapping
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
 from ._tally import COUNTER
 from ._tasks import HomeLoop, raise_pending_cancellation
-from ._types import Address, ASGIApp, Background, Scope
+from ._types import Address, ASGIApp, Background, Scope, public
 from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
@@ -71,14 +71,15 @@ class AppTransport(Generic[Request, Response]):
             disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
             strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
             compression: Whether WebSocket frames are compressed for a client that offers it (permessage-deflate).
-            max_message_size: How many bytes a WebSocket message in frames may have; None for no limit. A longer one
-                ends the connection with code 1009.
+            max_message_size: How many bytes a WebSocket message in frames may have, or a denial response that a session
+                reads; None for no limit. A longer message ends the connection with code 1009, a longer denial with
+                ``httpx.RemoteProtocolError``.
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug`` and, for
                 WebSockets, ``websocket.http.response``. Each of the ASGI spec works, and is offered to what it is for.
 
         Raises:
-            TypeError: `app` is not an ASGI application.
+            TypeError: `app` is not an ASGI application, or an option is of the wrong type.
             ValueError: An option makes no sense, or an extension is not supported.
         """
         self.app = app
@@ -87,7 +88,13 @@ class AppTransport(Generic[Request, Response]):
         self.state: Mapping[str, Any] = {}
         self.home: HomeLoop | None = None
         self._call = as_single_callable(app)
-        self._scope = _replacements(scope or {})
+        if not isinstance(root_path, str):
+            msg = f"root_path is a str, not {root_path!r}"
+            raise TypeError(msg)
+        if client is not None and not (isinstance(client, tuple | list) and len(client) == 2):
+            msg = f"client is a pair of host and port, or None, not {client!r}"
+            raise TypeError(msg)
+        self._scope = _replacements({} if scope is None else scope, "scope")
         given = asgi_extensions is not None
         self._http_extensions = offered(asgi_extensions, "http") if given else self.extensions
         self._websocket_extensions = offered(asgi_extensions, "websocket") if given else WEBSOCKET_EXTENSIONS
@@ -166,7 +173,9 @@ class AppTransport(Generic[Request, Response]):
         options = self._options_for(request, scope)
         connection = self.connection_class(self._call, request, scope, options, self._unsettled.discard)
         stream = None
-        if MESSAGE_LEVEL not in request.extensions:
+        if MESSAGE_LEVEL in request.extensions:
+            connection.max_denial = options.max_message_size  # for a session reads all of it
+        else:
             kind = self._wire_class(connection)
             stream = kind(connection, compression=options.compression, max_message_size=options.max_message_size)
             agreed += stream.agreed
@@ -186,8 +195,8 @@ class AppTransport(Generic[Request, Response]):
         scope.update(self._scope)
         if "asgi" not in request.extensions:
             return self._options
-        changes = dict(request.extensions["asgi"])
-        scope.update(_replacements(changes.pop("scope", {})))
+        changes = dict(mapping(request.extensions["asgi"], 'extensions={"asgi": ...}'))
+        scope.update(_replacements(changes.pop("scope", {}), 'extensions={"asgi": {"scope": ...}}'))
         return self._options.overridden(changes)
 
     @property
@@ -206,7 +215,7 @@ class AppTransport(Generic[Request, Response]):
             BaseException: What an app raised that no call has raised yet. Where several did, the others are notes on
                 the first.
         """
-        await self.close(None)
+        await self.settle(None)
 
     async def __aexit__(
         self,
@@ -214,9 +223,9 @@ class AppTransport(Generic[Request, Response]):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        await self.close(exc_value)
+        await self.settle(exc_value)
 
-    async def close(self, reason: BaseException | None) -> None:
+    async def settle(self, reason: BaseException | None) -> None:
         """Do as `aclose` does. What the apps raised is told beside `reason`, the exception under way, if any."""
         if not self._unsettled:
             return
@@ -246,14 +255,36 @@ class AppTransport(Generic[Request, Response]):
             if failure is not None:
                 raise failure
 
+    # For a blocking client, by mistake
 
-def _replacements(scope: Mapping[str, Any]) -> dict[str, Any]:
+    def handle_request(self, request: Request | None = None) -> NoReturn:  # noqa: ARG002 - httpx's signature
+        """Say what serves a blocking client.
+
+        Raises:
+            TypeError: That is `TestClient`.
+        """
+        client = "asgi_testkit.TestClient" if isinstance(self, HTTPXTransport) else "asgi_testkit.httpx2.TestClient"
+        msg = (
+            f"{type(self).__name__} runs an app in the loop that awaits it, for an AsyncClient. In blocking code, "
+            f"{client}(app) is a Client with a loop of its own, and goes wherever a Client goes"
+        )
+        raise TypeError(msg)
+
+    __enter__ = handle_request  # which a blocking client calls first
+
+    def close(self) -> None:
+        """Do nothing: a blocking client, which cannot use this transport, closes it all the same."""
+
+
+def _replacements(scope: Any, argument: str) -> dict[str, Any]:
     """Return the keys of a scope that are to be replaced, if their extensions can be offered."""
-    if scope.get("extensions") is not None:
-        checked(scope["extensions"], 'scope["extensions"]')
-    return dict(scope)
+    replacements = dict(mapping(scope, argument))
+    if replacements.get("extensions") is not None:
+        checked(replacements["extensions"], f'{argument}["extensions"]')
+    return replacements
 
 
+@public
 class ASGITransport(AppTransport[httpx.Request, httpx.Response], HTTPXTransport):
     """Runs an ASGI app in-process, in the event loop that awaits the request.
 

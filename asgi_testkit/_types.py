@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -30,3 +33,10 @@ class SingleCallable(Protocol):
 
     def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[Any]:
         """Handle one connection."""
+
+
+def public(kind: type[T]) -> type[T]:
+    """Have a class say that it is of the package, from which it is imported, and not of one of its modules."""
+    kind.__annotations__ = inspect.get_annotations(kind, eval_str=True)  # whose names the package does not have
+    kind.__module__ = __package__
+    return kind

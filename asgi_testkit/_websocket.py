@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar, NoReturn
+from typing import ClassVar, NoReturn, cast
 
 import anyio
 import anyio.lowlevel
@@ -12,9 +12,9 @@ import httpx
 
 from ._conversation import Conversation
 from ._errors import ASGIProtocolError, WebSocketDisconnect
-from ._options import ExchangeOptions
-from ._tasks import one_round
-from ._types import Message, Scope, SingleCallable
+from ._options import ExchangeOptions, timeout_of
+from ._tasks import checkpoint
+from ._types import Message, Scope, SingleCallable, public
 from ._websocket_state import ABNORMAL, NO_CODE, State, WebSocketState
 
 #: How much the client may be ahead of the app, in bytes or characters. One more message fits always.
@@ -27,6 +27,7 @@ _INTERNAL_ERROR = 1011  # RFC 6455 section 7.4.1
 _GOING_AWAY = 1001
 
 
+@public
 class WebSocketConnection(Conversation):
     """One WebSocket connection to the app, message by message. ``response.extensions["asgi"]`` is this object.
 
@@ -44,8 +45,12 @@ class WebSocketConnection(Conversation):
     state_class: ClassVar[type[WebSocketState]] = WebSocketState
     disconnect_class: ClassVar[type[WebSocketDisconnect]] = WebSocketDisconnect
 
+    #: How many bytes of a denial response a session takes; None: as many as there are.
+    max_denial: int | None = None
+
     _connected = False  # whether the app was told of the handshake
     _buffered = 0  # what is in _outgoing
+    _denied = 0  # how many bytes of a denial response were read
     _unread = 0  # what is in _incoming
     _end_heard = False  # whether the client knows that there is nothing more to read
     _hung_up = False  # whether the client has closed the connection, whether or not that was news to the app
@@ -64,8 +69,7 @@ class WebSocketConnection(Conversation):
         """Prepare the connection; `start` calls the app. `on_settled` is called when nothing is left to see to."""
         super().__init__(app, request, scope, options, on_settled, name=f"WebSocket {scope['path']}")
         self._limit = options.write_buffer
-        timeout = request.extensions.get("timeout") or {}
-        self._write_timeout: float | None = timeout.get("write")
+        self._write_timeout = timeout_of(request.extensions, "write")
         self._state = self.state_class(
             subprotocols=scope["subprotocols"], offered=scope.get("extensions") or (), strict=options.strict
         )
@@ -117,19 +121,23 @@ class WebSocketConnection(Conversation):
             self._for_client.fire()
             raise
         if data is not None:
-            self._outgoing.append(data)
-            self._buffered += len(data) + MESSAGE_OVERHEAD
+            self._pass_on(data)
         self._for_client.fire()
-        if state.state is not State.OPEN:
-            if not state.accepted and self._buffered > self._limit:
-                await anyio.lowlevel.checkpoint()  # a denial is read as a whole; it must not keep the loop from turning
+        if state.over:
             self._for_app.fire()
-            return
-        while self._buffered > self._limit:
+        while self._held_back:
             if self._disconnected:
                 await self._send_to_nobody()
                 return
             await self._hold_back()
+
+    def _pass_on(self, data: str | bytes) -> None:
+        self._outgoing.append(data)
+        self._buffered += len(data) + MESSAGE_OVERHEAD
+
+    @property
+    def _held_back(self) -> bool:
+        return self._buffered > self._limit and not self._state.closed
 
     @property
     def _gone(self) -> bool:
@@ -178,44 +186,54 @@ class WebSocketConnection(Conversation):
 
         Raises:
             httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-            httpx.RemoteProtocolError: The app ended amid a denial response (with ``raise_server_exceptions=False``).
             httpx.ReadError: The client was closed meanwhile.
             BaseException: What the app raised before it answered, where the test is to get it.
         """
         while not self._state.answered:
-            if self._task.done or self._closed:
-                await self.part(None)
-                if self._disconnected:
-                    raise self._closed_while("connecting")
-                if self._state.denial.status:
-                    msg = f"{self.name}: the application ended before the end of its denial response"
-                    raise self.http.RemoteProtocolError(msg, request=self._request) from self.app_exception
+            if not await self._next_move():
                 return False
-            await self._await_app(self._state.state.value)
         return True
 
+    async def _next_move(self) -> bool:
+        """Wait for what the app does next, while it owes an answer. Return whether it has not ended instead."""
+        if not (self._task.done or self._closed):
+            await self._await_app(self._state.state.value)
+            return True
+        await self.part(None)
+        if self._disconnected:
+            raise self._closed_while("connecting")
+        return False
+
     async def next_chunk(self) -> bytes | None:
-        """Return the next part of a denial response, all of which is here; None at its end.
+        """Wait for the next part of a denial response; None at its end, when (unless detached) the app has ended, too.
 
-        Unless detached, the app has ended then. A response that accepts the handshake has no body, so reading that one
-        ends the connection.
+        A response that accepts the handshake has no body, so reading that one ends the connection.
+
+        Raises:
+            httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
+            httpx.RemoteProtocolError: The app ended amid its response (with ``raise_server_exceptions=False``); or that
+                is longer than the limit which a session has for it.
+            BaseException: What the app raised.
         """
-        if chunks := self.take_chunks():
-            return b"".join(chunks)
-        await self.close()
-        return None
-
-    async def gather(self) -> None:
-        """Wait until (unless detached) the app has ended; the rest is as with `next_chunk`."""
-        await self.close()
+        while not (self._outgoing or self._state.accepted or self._state.delivered):
+            if not await self._next_move():
+                msg = f"{self.name}: the application ended before the end of its denial response"
+                raise self.http.RemoteProtocolError(msg, request=self._request) from self.app_exception
+        chunk = b"".join(self.take_chunks())
+        if not chunk:
+            await self.close()
+            return None
+        self._denied += len(chunk)
+        if self.max_denial is not None and self._denied > self.max_denial:
+            msg = f"{self.name}: the denial response has more than the {self.max_denial} bytes of max_message_size="
+            error = self.http.RemoteProtocolError(msg, request=self._request)
+            await self.part(error)
+            raise error
+        return chunk
 
     def take_chunks(self) -> list[bytes]:
-        """Return what is left of a denial response."""
-        if self._state.accepted:
-            return []
-        chunks = [chunk for chunk in self._outgoing if isinstance(chunk, bytes)]
-        self._outgoing.clear()
-        return chunks
+        """Return what of a denial response is here already."""
+        return [] if self._state.accepted else cast("list[bytes]", self.take_all())
 
     def put(self, message: Message) -> None:
         """Leave a message for the app. One that comes after its end goes nowhere, as on a network."""
@@ -248,6 +266,7 @@ class WebSocketConnection(Conversation):
         """
         self.home.check()
         self.check_writable()
+        await checkpoint()
         if self._end_heard:
             await self.raise_end()
         self.put(message)
@@ -267,14 +286,14 @@ class WebSocketConnection(Conversation):
         deadline = None if timeout is None else anyio.current_time() + timeout
         while self._unread > READ_BUFFER and not self.ended:
             if not await self._for_client.wait(_left(deadline)):
-                return False
+                return self._unread <= READ_BUFFER or self.ended
         return True
 
     def far_behind(self, seconds: float | None) -> str:
         """Say, for an error, that the app does not receive what is sent to it."""
         return (
-            f"{self.name}: {seconds} seconds passed while waiting for the application to receive what was sent to it; "
-            f"it is {self._task.where()}"
+            f"{self.name}: {seconds} seconds passed (timeout=, write) while waiting for the application to receive "
+            f"what was sent to it; it is {self._task.where()}"
         )
 
     async def wait_for_message(self, timeout: float | None, waited: float = 0.0) -> None:
@@ -292,9 +311,7 @@ class WebSocketConnection(Conversation):
             BaseException: What the app raised.
         """
         self.home.check()
-        if self._outgoing:
-            return
-        await one_round()
+        await checkpoint()
         deadline = None
         while not self._outgoing:
             if self.ended:
@@ -390,7 +407,7 @@ class WebSocketConnection(Conversation):
         """
         if self._closed:
             return
-        if self._state.over and reason is None:
+        if self._state.delivered and not self._held_back and reason is None:
             await self._finish()
         else:
             self.disconnect(None)

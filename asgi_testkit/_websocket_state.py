@@ -135,7 +135,7 @@ class WebSocketState:
         closed: Whether it was closed after that.
         subprotocol: The one that the app chose, once accepted.
         headers: Names and values that the app sent with ``websocket.accept``, in order.
-        close_code: What the app closed or rejected with.
+        close_code: What the app closed or rejected with; in a rejection, whatever that was.
         close_reason: The same.
         denial: The response of an app that denies the connection.
     """
@@ -159,8 +159,13 @@ class WebSocketState:
 
     @property
     def answered(self) -> bool:
-        """Whether the app has answered the handshake, in one way or another, and completely."""
-        return self.accepted or self.over
+        """Whether the app has answered the handshake; with a denial, whether that has started."""
+        return self.accepted or self.rejected or self.denial.status > 0
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the client can expect no more: the app has said its last, or its denial has all of its length."""
+        return self.over or self.denial.delivered
 
     @property
     def over(self) -> bool:
@@ -244,8 +249,8 @@ class WebSocketState:
         code, reason = message.get("code", 1000), message.get("reason")
         if not rejecting or self._strict:  # a rejection is a 403: no server looks at what comes with it
             self._check_close(code, reason)
-        self.close_code = code if isinstance(code, int) else NO_CODE
-        self.close_reason = reason if isinstance(reason, str) else ""
+        self.close_code = NO_CODE if code is None else code
+        self.close_reason = "" if reason is None else reason
         self.rejected, self.closed = rejecting, not rejecting
 
     def _check_close(self, code: object, reason: object) -> None:

@@ -14,6 +14,7 @@ from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opc
 from wsproto.handshake import server_extensions_handshake
 
 from ._http import network_of
+from ._options import duration
 from ._types import Scope
 from ._websocket import WebSocketConnection
 from ._websocket_state import MAX_REASON, NO_CODE
@@ -74,6 +75,7 @@ class WireStream:
             httpcore.ReadError: The stream, or the response, was closed.
         """
         self.check(self.network.ReadError)
+        timeout = duration(timeout, "timeout")
         deadline = None if timeout is None else anyio.current_time() + timeout
         while not (self._out or self._encode()):
             if self._at_end:
@@ -118,8 +120,8 @@ class WireStream:
         if end_is_due_first:
             self._at_end = True  # as a server, that does not wait for ever for the client's close
             return
-        name, where = self._connection.name, self._connection.where()
-        raise self.network.ReadTimeout(f"{name}: nothing to read for {timeout} seconds; the application is {where}")
+        told = f"{self._connection.name}: nothing to read for {timeout} seconds (timeout=)"
+        raise self.network.ReadTimeout(f"{told}; the application is {self._connection.where()}")
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write to the connection. While the app has 64 KiB that it has not received yet, that waits.
@@ -134,6 +136,7 @@ class WireStream:
             httpcore.WriteTimeout: The app did not receive in time. The text shows where it is suspended.
             httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
         """
+        timeout = duration(timeout, "timeout")
         self.feed(buffer)
         if not await self._connection.room(timeout):
             raise self.network.WriteTimeout(self._connection.far_behind(timeout))

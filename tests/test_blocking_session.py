@@ -589,7 +589,7 @@ async def app(scope, receive, send):
     print("inside", flush=True)
     print((await receive())["code"])
 
-client = TestClient(app, backend=sys.argv[1])
+client = TestClient(app, backend=sys.argv[1], lifespan="off")
 try:
     with client, client.websocket_connect("/") as session:
         session.send_text("go")

@@ -413,7 +413,7 @@ async def silent(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.mark.parametrize("of_the_client", [True, False])
 def test_the_read_timeout_is_honoured(face: Face, of_the_client: bool) -> None:
     options = [{"timeout": 0.05}, {}] if of_the_client else [{}, {"timeout": httpx.Timeout(60, read=0.05)}]
-    timed_out = pytest.raises(httpx.ReadTimeout, match=r"^GET /: 0\.05 seconds passed while")
+    timed_out = pytest.raises(httpx.ReadTimeout, match=r"^GET /: 0\.05 seconds passed \(timeout=, read\) while")
     with face.bare(silent, **options[0]) as client, timed_out:
         client.get(**options[1])
 

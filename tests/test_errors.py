@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import pickle
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -14,8 +16,11 @@ from asgi_testkit import (
     ClientDisconnected,
     LifespanError,
     LifespanTimeout,
+    WebSocketDenied,
+    WebSocketDisconnect,
     WrongEventLoopError,
 )
+from asgi_testkit import starlette as drop_in
 from asgi_testkit._errors import exception_in_flight, tell_beside
 
 
@@ -76,6 +81,72 @@ def test_several_errors_are_told_in_order() -> None:
     tell_beside(mine, ValueError("first"))
     tell_beside(mine, ValueError("second"))
     assert [note.rpartition(" ")[2] for note in mine.__notes__] == ["first", "second"]
+
+
+class FrozenError(Exception):
+    """Lets nobody change it, as a frozen dataclass does."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+class StubbornError(FrozenError):
+    """Takes no notes in any way."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise LookupError
+
+
+def test_an_exception_that_cannot_be_changed_takes_notes_all_the_same() -> None:
+    mine = FrozenError("mine")
+    tell_beside(mine, ValueError("first"))
+    tell_beside(mine, ValueError("second"))
+    assert [text.rpartition(" ")[2] for text in mine.__notes__] == ["first", "second"]
+
+
+def test_an_exception_that_takes_no_notes_is_left_alone() -> None:
+    tell_beside(StubbornError("mine"), ValueError("other"))
+
+
+class UnreadableError(Exception):
+    def __str__(self) -> str:
+        raise LookupError
+
+
+def test_an_exception_that_cannot_be_shown_is_told() -> None:
+    mine = AssertionError("mine")
+    tell_beside(mine, UnreadableError())
+    assert "UnreadableError" in mine.__notes__[0]
+
+
+# Programs
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ASGIProtocolError("text"),
+        ApplicationStuckError("text"),
+        LifespanError("text", phase="startup", message="no database"),
+        LifespanTimeout("text", phase="shutdown"),
+        WrongEventLoopError("text"),
+        WebSocketDisconnect(4001, "why", text="text"),
+        WebSocketDenied(httpx.Response(401, text="who?"), text="text"),
+        drop_in.WebSocketDisconnect(1000, "why"),
+        ClientDisconnected("text"),
+    ],
+    ids=lambda error: f"{type(error).__module__}.{type(error).__name__}",
+)
+@pytest.mark.parametrize(
+    "twin", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy], ids=["pickled", "copied"]
+)
+def test_an_exception_can_be_pickled_and_copied(error: Exception, twin: Callable[[Exception], Exception]) -> None:
+    error.__notes__ = ["a note"]
+    made = twin(error)
+    assert (type(made), str(made), made.args) == (type(error), str(error), error.args)
+    other, mine = vars(made), vars(error)
+    assert getattr(other.pop("response", None), "text", None) == getattr(mine.pop("response", None), "text", None)
+    assert other == mine
 
 
 # The exception that passes through httpx

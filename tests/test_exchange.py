@@ -773,7 +773,7 @@ def test_a_silent_app_is_a_read_timeout_that_says_where_it_is_suspended(face: Fa
     assert noticed.events == ["ended"]
     text = str(caught.value)
     assert text.startswith(
-        "GET /slow: 0.05 seconds passed while waiting for http.response.start; the application is suspended"
+        "GET /slow: 0.05 seconds passed (timeout=, read) while waiting for http.response.start; the application is "
     )
     assert re.search(rf'File "{__file__}", line \d+, in .*app\n.*, line \d+, in .*handler', text)
     assert caught.value.request.url == "http://testserver/slow"
@@ -1076,7 +1076,7 @@ def test_a_detached_call_returns_at_the_end_of_the_body(face: Face) -> None:
     with face.open(app, background="detach", lifespan="off") as client:
         response = client.get()
         assert not response.extensions["asgi"].done
-        with pytest.raises(TimeoutError, match=r"has not ended within 0.01 seconds; it is suspended at"):
+        with pytest.raises(TimeoutError, match=r"has not ended within 0.01 seconds \(timeout=\); it is suspended at"):
             client.wait(response, 0.01)
         client.call(gate.open)
         client.wait(response)

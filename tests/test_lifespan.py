@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
@@ -129,6 +130,17 @@ def test_startup_and_shutdown_may_take_their_time(face: Face) -> None:
     app = Living(RECEIVE, moment, STARTED, moment, RECEIVE, moment, STOPPED, moment)
     with face.open(app) as client:
         assert client.get().text == "hello"
+    assert app.over
+
+
+def test_no_timeout_is_told_when_the_answer_is_here(face: Face) -> None:
+    async def stall() -> None:
+        time.sleep(0.06)  # noqa: ASYNC251 - the loop is to stand still, until the time is up
+        await anyio.lowlevel.checkpoint()
+
+    app = Living(RECEIVE, stall, STARTED, RECEIVE, stall, STOPPED)
+    with face.open(app, startup_timeout=0.05, shutdown_timeout=0.05) as client:
+        client.get()
     assert app.over
 
 
@@ -283,9 +295,20 @@ SPEECHLESS = [
 
 
 @pytest.mark.parametrize("make, how", SPEECHLESS)
-def test_an_app_that_does_not_speak_lifespan_does_without(face: Face, make: Callable[[], Any], how: str) -> None:
+def test_an_app_that_does_not_speak_lifespan_does_without_and_what_it_raises_is_logged(
+    face: Face, make: Callable[[], Any], how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with face.open(make()) as client:
         assert client.get().status_code == 200
+    told = [(entry.name, entry.levelname, entry.exc_info) for entry in caplog.records if entry.name != "httpx"]
+    if how == "it returned":
+        assert told == []
+        return
+    [(name, level, info)] = told
+    assert (name, level) == ("asgi_testkit", "WARNING")
+    assert info is not None
+    assert f"it raised {type(info[1]).__name__}(".startswith(how.replace("\\", "")[:20])
+    assert 'lifespan="on"' in caplog.text
 
 
 @pytest.mark.parametrize("make, how", SPEECHLESS)
@@ -407,7 +430,7 @@ def test_a_startup_that_takes_too_long_is_an_error_that_says_where_it_is_suspend
         enter(face.open(app, startup_timeout=SOON))
     text = str(caught.value)
     assert text.startswith(
-        "startup: 0.05 seconds passed while waiting for lifespan.startup.complete; the application is "
+        "startup: 0.05 seconds passed (startup_timeout=) while waiting for lifespan.startup.complete; the application"
     )
     assert "connect_to_the_database" in text
     assert "test_lifespan.py" in text
@@ -556,7 +579,9 @@ def test_a_shutdown_that_takes_too_long_is_an_error_that_says_where_it_is_suspen
 
     app = Living(RECEIVE, STARTED, RECEIVE, drain_the_pool)
     error = end_fails(
-        face.open(app, shutdown_timeout=SOON), LifespanTimeout, match="^shutdown: 0.05 seconds passed while "
+        face.open(app, shutdown_timeout=SOON),
+        LifespanTimeout,
+        match=r"^shutdown: 0.05 seconds passed \(shutdown_timeout=\) ",
     )
     assert "waiting for lifespan.shutdown.complete; the application is suspended at:" in str(error)
     assert "drain_the_pool" in str(error)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import typing
 from importlib import import_module
 from pathlib import Path
 
@@ -95,6 +96,17 @@ def test_a_public_name_is_imported_from_where_type_checkers_are_told_that_it_is(
     monkeypatch.delitem(vars(asgi_testkit), name, raising=False)  # it is asked for the first time
     assert getattr(asgi_testkit, name) is getattr(module, name)
     assert vars(asgi_testkit)[name] is getattr(module, name)
+
+
+@pytest.mark.parametrize("door", ["asgi_testkit", "asgi_testkit.httpx2", "asgi_testkit.starlette"])
+def test_a_public_class_says_where_it_is_imported_from_and_its_hints_can_be_had(door: str) -> None:
+    module = import_module(door)
+    classes = [kind for kind in (getattr(module, name) for name in module.__all__) if isinstance(kind, type)]
+    assert classes
+    for kind in classes:
+        assert not any(part.startswith("_") for part in kind.__module__.split("."))
+        assert getattr(import_module(kind.__module__), kind.__name__) is kind
+        typing.get_type_hints(kind)
 
 
 def test_no_other_name_can_be_asked_for() -> None:

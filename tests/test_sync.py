@@ -816,7 +816,7 @@ async def app(scope, receive, send):
     print((await receive())["type"])
 
 backend, opened = sys.argv[1:]
-client = TestClient(app, backend=backend)
+client = TestClient(app, backend=backend, lifespan="off")
 try:
     if opened == "entered":
         with client:

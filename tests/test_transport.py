@@ -13,9 +13,12 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import httpx
+import httpx2
 import pytest
 
+import asgi_testkit.httpx2
 from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scope, Send, WrongEventLoopError, _tasks
+from asgi_testkit._handshake import offer
 
 from .backends import Backend
 from .messages import Recorder, body, hello, start
@@ -158,6 +161,39 @@ async def test_a_request_that_no_client_can_send_is_refused(options: Any) -> Non
     async with client_for(hello) as client:
         with pytest.raises(httpx.LocalProtocolError, match="no HTTP client can send"):
             await client.get("/", **options)
+
+
+@pytest.mark.parametrize("method", ["GET\r\nX: y", "", "GET X", "G(T", "MÉTHODE", "\0"])
+@pytest.mark.parametrize("headers", [{}, offer(None)], ids=["HTTP", "WebSocket"])
+async def test_a_method_that_no_client_can_send_is_refused(method: str, headers: Any) -> None:
+    async with client_for(hello) as client:
+        with pytest.raises(httpx.LocalProtocolError, match="no HTTP client can send the method") as caught:
+            await client.request(method, "/", headers=headers)
+        assert repr(caught.value.request.method) in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["M-SEARCH", "PROPFIND", "x!#$%&'*+-.^_`|~0"])
+async def test_any_other_method_is_sent(method: str) -> None:
+    async with client_for(hello) as client:
+        response = await client.request(method, "/")
+    assert response.extensions["asgi"].scope["method"] == method.upper()
+
+
+# A blocking client, by mistake
+
+
+@pytest.mark.parametrize(
+    "library, transport", [(httpx, ASGITransport), (httpx2, asgi_testkit.httpx2.ASGITransport)], ids=["httpx", "httpx2"]
+)
+async def test_a_blocking_client_is_told_what_to_use(library: Any, transport: Any) -> None:
+    ours = "asgi_testkit" if library.__name__ == "httpx" else "asgi_testkit.httpx2"
+    text = rf"ASGITransport runs an app .* for an AsyncClient\. .*{ours}\.TestClient\(app\) is a Client"
+    client = library.Client(transport=transport(hello), base_url="http://testserver")
+    with pytest.raises(TypeError, match=text):
+        client.get("/")
+    client.close()
+    with pytest.raises(TypeError, match=text), library.Client(transport=transport(hello)):
+        pytest.fail("it was entered")  # pragma: no cover
 
 
 # Errors, and who hears of them

@@ -703,7 +703,9 @@ def test_a_receive_that_times_out_says_where_the_app_is_and_loses_nothing(face: 
             with pytest.raises(httpx.ReadTimeout) as caught:
                 verb(timeout=0.01)
             text = str(caught.value)
-            assert text.startswith("WebSocket /slow: 0.01 seconds passed while waiting for websocket.send")
+            assert text.startswith(
+                "WebSocket /slow: 0.01 seconds passed (timeout=, read) while waiting for websocket.send"
+            )
             assert re.search(rf'File "{__file__}", line \d+, in .*step\n.*, line \d+, in .*handler', text)
             assert caught.value.request.url == "http://testserver/slow"
         assert not socket.session.done
@@ -752,7 +754,7 @@ def test_an_app_that_never_accepts_is_a_read_timeout_that_says_where_it_is_suspe
     ):
         client.connect("/slow", timeout=0.01).__enter__()
     assert str(caught.value).startswith(
-        "WebSocket /slow: 0.01 seconds passed while waiting for websocket.accept; the application is suspended"
+        "WebSocket /slow: 0.01 seconds passed (timeout=, read) while waiting for websocket.accept; the application is"
     )
     assert re.search(rf'File "{__file__}", line \d+, in .*app', str(caught.value))
     assert story.events == ["ended"]
@@ -773,7 +775,7 @@ def test_an_app_that_waits_for_a_message_in_place_of_accepting_hears_of_the_end(
 def test_a_wait_for_the_end_that_takes_too_long_says_where_the_app_is(face: Face) -> None:
     gate = Gate()
     with opened(face, scripted(waiting(gate))) as client, client.connect() as socket:
-        with pytest.raises(TimeoutError, match=r"has not ended within 0\.01 seconds; it is suspended at"):
+        with pytest.raises(TimeoutError, match=r"has not ended within 0\.01 seconds \(timeout=\); it is suspended at"):
             socket.wait(0.01)
         client.call(gate.open)
         socket.wait()
@@ -876,7 +878,9 @@ def test_an_app_that_does_not_receive_is_a_write_timeout_and_nothing_is_lost(fac
         with pytest.raises(httpx.WriteTimeout) as caught:
             socket.send_text("b" * 6_000)
         text = str(caught.value)
-        assert text.startswith("WebSocket /deaf: 0.01 seconds passed while waiting for the application to receive")
+        assert text.startswith(
+            "WebSocket /deaf: 0.01 seconds passed (timeout=, write) while waiting for the application to receive"
+        )
         assert "in Gate.wait" in text
         client.call(gate.open)
         socket.send_text("c")
@@ -927,6 +931,44 @@ def test_both_may_flood_each_other_up_to_their_buffers(face: Face) -> None:
         assert socket.session.close_code == 1000
 
 
+# What an exception carries
+
+
+@pytest.mark.parametrize(
+    "end, kind",
+    [
+        (sleep, httpx.ReadTimeout),
+        (closing(code=4000), WebSocketDisconnect),
+        (failing(LookupError("x")), LookupError),
+        (saying(), ASGIProtocolError),
+    ],
+    ids=["silent", "closes", "raises", "returns"],
+)
+@pytest.mark.parametrize("verb", ["receive", "receive_text", "receive_bytes", "receive_json"])
+@pytest.mark.parametrize("later", [False, True])
+def test_what_a_receive_raises_has_no_context(face: Face, verb: str, end: Any, kind: Any, later: bool) -> None:
+    steps = [hear, end] if later else [end]
+    with opened(face, scripted(*steps), disconnect_grace=0) as client:
+        socket = client.connect()
+        socket.__enter__()
+        if later:
+            socket.send_text("go")
+        with pytest.raises(kind) as caught:
+            socket.do(verb, timeout=0.01 if kind is httpx.ReadTimeout else 5)
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+        socket.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("raises", [closing(), failing(LookupError("x")), sleep], ids=["rejects", "raises", "silent"])
+def test_what_connecting_raises_has_no_context(face: Face, raises: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await raises(receive, send)
+
+    with face.bare(app, disconnect_grace=0) as client, pytest.raises(Exception, match=r"x|rejected|passed") as caught:
+        client.connect(timeout=0.02).__enter__()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
 # The end: before the connection is accepted
 
 
@@ -936,6 +978,10 @@ def test_both_may_flood_each_other_up_to_their_buffers(face: Face) -> None:
         ({}, 1000, "", "code 1000"),
         ({"code": 4003, "reason": "no"}, 4003, "no", "code 4003, reason 'no'"),
         ({"code": 1008, "reason": None}, 1008, "", "code 1008"),
+        ({"code": None}, 1005, "", "code 1005"),
+        ({"code": "4001", "reason": b"no"}, 1005, "b'no'", "code '4001', reason b'no'"),
+        ({"code": 1008, "reason": [{"loc": 1}]}, 1008, "[{'loc': 1}]", "code 1008, reason [{'loc': 1}]"),
+        ({"code": 4.5, "reason": 0}, 1005, "0", "code 4.5, reason 0"),
     ],
 )
 def test_a_rejection_is_a_disconnect_with_its_code_and_reason(
@@ -982,25 +1028,98 @@ def test_a_denial_has_its_response_whole(face: Face) -> None:
     assert heard.events == [{"type": "websocket.disconnect", "code": 1006}]
 
 
-def test_a_long_denial_is_buffered_whole_and_lets_the_loop_turn(face: Face) -> None:
-    rounds = Recorder()
+CHUNK = bytes(65536)
 
+
+async def endless(send: Send, passed: Recorder, chunk: bytes = CHUNK) -> None:
+    """Deny, and never come to an end by oneself."""
+    await send({"type": "websocket.http.response.start", "status": 403})
+    while True:
+        await send({"type": "websocket.http.response.body", "body": chunk, "more_body": True})
+        passed(len(chunk))
+
+
+@pytest.mark.parametrize("write_buffer", [0, 10, 1_000_000])
+def test_a_long_denial_is_read_whole_however_little_the_app_may_be_ahead(face: Face, write_buffer: int) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        async def watch() -> None:
-            while True:
-                rounds("turned")
-                await anyio.lowlevel.checkpoint()
+        await deny(send, status=403, chunks=(bytes(10_000),) * 20)
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
-            await deny(send, status=403, chunks=(bytes(10_000),) * 20)
-            group.cancel_scope.cancel()
-
-    with face.bare(app, write_buffer=0) as client:
+    with face.bare(app, write_buffer=write_buffer) as client:
         with pytest.raises(WebSocketDenied) as caught:
             client.connect().__enter__()
         assert len(caught.value.response.content) == 200_000
-    assert len(rounds.events) > 10
+        assert len(client.get("/", headers=offer(None)).content) == 200_000
+
+
+@pytest.mark.parametrize("limit", [0, 100_000, 16 * 1024 * 1024])
+def test_a_session_reads_no_more_of_a_denial_than_a_message_may_have(face: Face, limit: int) -> None:
+    passed = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await endless(send, passed)
+        finally:
+            passed(0)
+
+    options = {} if limit == 16 * 1024 * 1024 else {"max_message_size": limit}
+    with face.bare(app, **options) as client:
+        with pytest.raises(httpx.RemoteProtocolError, match=f"more than the {limit} bytes of max_message_size="):
+            client.connect("/").__enter__()
+        assert passed.events[-1] == 0
+        assert sum(passed.events) <= limit + 3 * len(CHUNK)
+
+
+@pytest.mark.parametrize("limit", [3, None])
+def test_a_denial_of_just_that_size_is_read(face: Face, limit: int | None) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await deny(send, status=403, chunks=(b"a", b"bc"))
+
+    with face.bare(app, max_message_size=0) as client, pytest.raises(WebSocketDenied) as caught:
+        client.connect("/", extensions={"asgi": {"max_message_size": limit}}).__enter__()
+    assert caught.value.response.content == b"abc"
+
+
+def test_an_app_that_denies_is_held_back_while_nobody_reads(face: Face) -> None:
+    passed = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await endless(send, passed)
+
+    with opened(face, app) as client:
+        with client.stream("GET", "/", headers=offer(None)) as stream:
+            client.call(anyio.wait_all_tasks_blocked)
+            assert stream.response.status_code == 403
+            assert len(passed.events) <= 1
+            assert stream.next() == CHUNK
+            client.call(anyio.wait_all_tasks_blocked)
+            assert len(passed.events) <= 4
+        assert stream.response.extensions["asgi"].done
+        assert type(stream.response.extensions["asgi"].app_exception) is ClientDisconnected
+
+
+def test_an_app_that_is_held_back_at_the_end_of_its_denial_is_let_go_when_the_client_goes(face: Face) -> None:
+    heard = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await deny(send, status=403, chunks=(CHUNK, CHUNK))
+        except OSError as error:
+            heard(type(error))
+
+    with opened(face, app) as client, client.stream("GET", "/", headers=offer(None)) as stream:
+        assert stream.response.status_code == 403
+    assert heard.events == [ClientDisconnected]
+
+
+def test_a_denial_without_a_body_ends_where_its_status_says_so(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await deny(send, status=204, chunks=(b"not", b"sent"))
+
+    with face.bare(app) as client:
+        with client.stream("GET", "/", headers=offer(None)) as stream:
+            assert stream.chunks() == []
+        with pytest.raises(WebSocketDenied, match="204 No Content"):
+            client.connect().__enter__()
 
 
 def test_a_denial_that_stops_halfway_is_a_read_timeout(face: Face) -> None:
@@ -1009,17 +1128,33 @@ def test_a_denial_that_stops_halfway_is_a_read_timeout(face: Face) -> None:
         await send({"type": "websocket.http.response.body", "body": b"part", "more_body": True})
         await anyio.sleep_forever()
 
-    with (
-        face.bare(app) as client,
-        pytest.raises(httpx.ReadTimeout, match=r"while waiting for websocket.http.response.body"),
-    ):
-        client.connect(timeout=0.01).__enter__()
+    timeout = r"while waiting for websocket.http.response.body"
+    with face.bare(app) as client:
+        with pytest.raises(httpx.ReadTimeout, match=timeout):
+            client.connect(timeout=0.01).__enter__()
+        with client.stream("GET", "/", headers=offer(None), timeout=0.01) as stream:
+            assert stream.next() == b"part"
+            with pytest.raises(httpx.ReadTimeout, match=timeout):
+                stream.next()
+
+
+@pytest.mark.filterwarnings("ignore:.*async_generator:pytest.PytestUnraisableExceptionWarning")  # httpx's own, on trio
+def test_a_denial_that_cannot_be_decoded_leaves_nothing_running(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await deny(send, (b"content-encoding", b"gzip"), status=403, chunks=(b"no gzip", CHUNK, CHUNK))
+
+    with opened(face, app) as client:
+        with pytest.raises(httpx.DecodingError):
+            client.connect().__enter__()
+        client.call(anyio.wait_all_tasks_blocked)
+        assert client.client._core.transport.running() == []
 
 
 @pytest.mark.parametrize("raises", [False, True])
 def test_an_app_that_ends_amid_its_denial_is_told_or_breaks_it_off(face: Face, raises: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": 403})
+        await send({"type": "websocket.http.response.body", "body": b"part", "more_body": True})
         if raises:
             raise LookupError("x")
 
@@ -1032,6 +1167,10 @@ def test_an_app_that_ends_amid_its_denial_is_told_or_breaks_it_off(face: Face, r
         ):
             client.connect(extensions=LENIENT).__enter__()
         assert isinstance(caught.value.__cause__, LookupError) == raises
+        with client.stream("GET", "/", headers=offer(None), extensions=LENIENT) as stream:
+            assert stream.next() == b"part"
+            with pytest.raises(httpx.RemoteProtocolError, match="before the end of its denial response"):
+                stream.next()
 
 
 @pytest.mark.parametrize("receives", [False, True])

@@ -204,9 +204,8 @@ def test_what_servers_refuse_is_refused_with_advice(messages: list[dict[str, Any
         pytest.param([accept(), send(text="a")], Flags(answered=True, accepted=True), id="in use"),
         pytest.param([accept(), close()], Flags(answered=True, accepted=True, closed=True), id="closed"),
         pytest.param([close()], Flags(answered=True, rejected=True), id="rejected"),
-        pytest.param([deny()], Flags(), id="denial begun"),
-        pytest.param([deny((b"content-length", b"1")), body(b"a", more_body=True)], Flags(), id="denial under way"),
-        pytest.param([deny(status=204)], Flags(), id="denial without a body begun"),
+        pytest.param([deny()], Flags(answered=True), id="denial begun"),
+        pytest.param([deny(), body(b"a", more_body=True)], Flags(answered=True), id="denial under way"),
         pytest.param([deny(), body()], Flags(answered=True), id="denied"),
     ],
 )
@@ -221,13 +220,33 @@ def test_the_flags_tell_what_has_happened_and_no_illegal_message_changes_that(
 
 
 @pytest.mark.parametrize(
+    "messages, delivered",
+    [
+        ([], False),
+        ([accept()], False),
+        ([accept(), close()], True),
+        ([close()], True),
+        ([deny()], False),
+        ([deny((b"content-length", b"1"))], False),
+        ([deny((b"content-length", b"1")), body(b"a", more_body=True)], True),
+        ([deny(status=204)], True),
+        ([deny(), body()], True),
+    ],
+)
+def test_the_client_can_expect_no_more_after_the_last_word_or_all_of_a_denial_s_length(
+    messages: list[dict[str, Any]], delivered: bool
+) -> None:
+    assert after(*messages).delivered == delivered
+
+
+@pytest.mark.parametrize(
     "messages, expected",
     [
         pytest.param([accept(subprotocol="other")], Flags(), id="accept with a subprotocol"),
         pytest.param([accept((b"x-v", b"\n"))], Flags(), id="accept with a header"),
         pytest.param([close(code=1005)], Flags(), id="rejection"),
         pytest.param([deny(status=99)], Flags(), id="start of a denial"),
-        pytest.param([deny(), body("text")], Flags(), id="end of a denial"),
+        pytest.param([deny(), body("text")], Flags(answered=True), id="end of a denial"),
         pytest.param([accept(), send()], Flags(answered=True, accepted=True), id="data"),
         pytest.param([accept(), close(code=1005)], Flags(answered=True, accepted=True), id="close"),
     ],
@@ -675,13 +694,13 @@ def test_a_reason_that_utf_8_cannot_encode_is_refused(strict: bool) -> None:
 
 @pytest.mark.parametrize("code", ILLEGAL_CODES, ids=repr)
 def test_a_rejection_may_have_any_code_unless_strictly(code: object) -> None:
-    assert after(close(code=code)).rejected
+    assert (after(close(code=code)).rejected, after(close(code=code)).close_code) == (True, code)
     assert f"code={code!r}" in refusal(fresh(strict=True), close(code=code))
 
 
 @pytest.mark.parametrize("reason", [*ILLEGAL_REASONS, "a" * 124, "\ud800"], ids=ascii)
 def test_a_rejection_may_have_any_reason_unless_strictly(reason: object) -> None:
-    assert after(close(reason=reason)).rejected
+    assert (after(close(reason=reason)).rejected, after(close(reason=reason)).close_reason) == (True, reason)
     assert "reason" in refusal(fresh(strict=True), close(reason=reason))
 
 
@@ -698,7 +717,7 @@ def test_a_denial_is_a_response_with_headers_and_a_body_in_parts() -> None:
     connection = fresh(strict=True)
     cookies = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
     assert not connection.handle(deny(*cookies, (b"content-length", b"5"), status=403))
-    assert not connection.answered
+    assert not connection.over
     parts = [body(b"he", more_body=True), body(memoryview(b"llo"), more_body=True), body()]
     assert [connection.handle(part) for part in parts] == [b"he", b"llo", None]
     assert connection.denial.status == 403
@@ -717,19 +736,19 @@ def test_headers_and_body_of_a_denial_may_be_left_out() -> None:
 def test_a_denial_without_a_body_has_none() -> None:
     connection = after(deny(status=204))
     assert connection.handle(body(b"a")) is None
-    assert connection.answered
+    assert connection.over
 
 
 @pytest.mark.parametrize("more_body", [True, 1, "yes", [0]], ids=repr)
 def test_a_denial_goes_on_while_more_body_is_true(more_body: object) -> None:
     connection = after(deny(), body(b"a", more_body=more_body))
-    assert (connection.state, connection.answered) == (State.DENYING, False)
+    assert (connection.state, connection.over) == (State.DENYING, False)
 
 
 @pytest.mark.parametrize("more_body", [False, 0, None, ""], ids=repr)
 def test_a_denial_ends_when_it_is_not(more_body: object) -> None:
     connection = after(deny(), body(b"a", more_body=more_body))
-    assert (connection.state, connection.answered) == (State.DENIED, True)
+    assert (connection.state, connection.over) == (State.DENIED, True)
 
 
 @pytest.mark.parametrize("status", [99, 100, 101, 199, 1000, "401", None, True], ids=repr)
@@ -778,14 +797,14 @@ def test_a_denial_with_a_body_that_is_not_bytes_is_refused(content: object, more
     text = refusal(connection, body(content, more_body=more_body))
     assert text.startswith(DENYING)
     assert repr(content) in text
-    assert not connection.answered
+    assert not connection.over
 
 
 @pytest.mark.parametrize("length, told", [(b"3", "longer"), (b"9", "shorter")])
 def test_a_denial_of_another_length_than_promised_is_refused(length: bytes, told: str) -> None:
     connection = after(deny((b"content-length", length)))
     assert f"{told} than its content-length" in refusal(connection, body(b"hello"))
-    assert not connection.answered
+    assert not connection.over
 
 
 @pytest.mark.parametrize(
@@ -895,7 +914,7 @@ def test_whatever_is_sent_is_refused_or_follows_the_table(sent: list[Any], stric
             assert connection.state is TRANSITIONS[before][event_of(message)]
             assert data is None or type(data) in {str, bytes}
             assert all(now >= then for now, then in zip(flags(connection), had, strict=True))
-        answers = [connection.accepted, connection.rejected, connection.denial.complete]
+        answers = [connection.accepted, connection.rejected, connection.denial.status > 0]
         assert answers.count(True) == connection.answered
         assert connection.accepted or not connection.closed
 

@@ -615,10 +615,17 @@ async def test_leaving_after_a_close_changes_nothing() -> None:
 async def test_a_read_that_takes_too_long_says_where_the_app_is_and_loses_nothing() -> None:
     async with connected(echo) as wire:
         await wire.write(text("x")[:3])
-        with pytest.raises(httpcore.ReadTimeout, match=r"(?s)nothing to read for 0\.01 seconds; .*messages\.py"):
+        with pytest.raises(httpcore.ReadTimeout, match=r"(?s) 0\.01 seconds \(timeout=\); .*messages\.py"):
             await wire.next(timeout=0.01)
         with pytest.raises(httpcore.ReadTimeout):
             await wire.next(timeout=0)
+        with pytest.raises(httpcore.ReadTimeout):
+            await wire.next(timeout=-1)
+        for odd, kind in (("1", TypeError), (True, TypeError), (float("nan"), ValueError)):
+            with pytest.raises(kind, match="timeout is in seconds"):
+                await wire.stream.read(1, odd)
+            with pytest.raises(kind, match="timeout is in seconds"):
+                await wire.stream.write(b"x", odd)
         await wire.write(text("x")[3:])
         assert await wire.next() == TextMessage("x")
 

@@ -15,7 +15,7 @@ from wsproto.events import BytesMessage, TextMessage
 
 from asgi_testkit import ASGIProtocolError, ASGITransport, AsyncClient, Receive, Scope, Send, TestClient
 from tests.backends import BACKENDS
-from tests.messages import Recorder, accept, closes, denies, echo, hang_up, raises, say
+from tests.messages import Recorder, accept, closes, denies, deny, echo, hang_up, raises, say
 
 #: Its own default would be 20 seconds of it.
 NO_KEEPALIVE: Any = {"keepalive_ping_interval_seconds": None}
@@ -173,6 +173,24 @@ async def test_a_denial_is_an_upgrade_error_with_the_response(app: Any, status: 
     response = caught.value.response
     assert response.status_code == status
     assert response.headers.get("x-app") == ("1" if status == 401 else None)
+
+
+@pytest.mark.anyio
+async def test_a_denial_without_an_end_is_an_upgrade_error_at_once_and_the_app_ends() -> None:
+    record = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await deny(send, status=401, chunks=(bytes(65536),) * 1_000_000)
+        except OSError:
+            record("gone")
+
+    async with over(app) as client:
+        with pytest.raises(httpx_ws.WebSocketUpgradeError) as caught:
+            async with aconnect(URL, client):
+                pytest.fail("the session was entered")  # pragma: no cover
+        assert caught.value.response.status_code == 401
+        assert record.events == ["gone"]
 
 
 @pytest.mark.anyio

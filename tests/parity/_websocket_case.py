@@ -9,6 +9,9 @@ from typing import Any
 
 from ._servers import WEBSOCKET_SERVERS
 
+#: The world of the transport under test, and of frames.
+WIRE = "asgi_testkit-wire"
+
 
 class Compared:
     """A row of a table that holds for several servers, and for the client."""
@@ -63,6 +66,11 @@ def uvicorn(seen: str) -> dict[str, str]:
 
 def hypercorn(seen: str) -> dict[str, str]:
     return {"hypercorn": seen}
+
+
+def wire(seen: str) -> dict[str, str]:
+    """Return what a client sees that is no session: of a denial that breaks off, what came of it."""
+    return {WIRE: seen}
 
 
 def not_websockets(seen: str) -> dict[str, str]:

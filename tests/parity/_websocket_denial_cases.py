@@ -10,14 +10,18 @@ from asgi_testkit import Message
 from ._apps import PEEK, RECEIVE
 from ._observe import kind_of
 from ._websocket_apps import accept, body, close, connected, deny, send
-from ._websocket_case import WebSocketCase, hypercorn, not_websockets, uvicorn, websockets, wsproto
+from ._websocket_case import WebSocketCase, hypercorn, not_websockets, uvicorn, websockets, wire, wsproto
 from ._websocket_open_cases import NOTHING_WAS_SENT, READABLE, STRANGERS
 
 NO = body(b"no")
 PART = body(b"n", more_body=True)
 
 AS_HTTP = "A denial is held to what a response is held to."
-AS_A_WHOLE = "A denial is read as a whole (so does uvicorn with websockets): there is half of one for nobody."
+AS_A_WHOLE = "A session reads a denial as a whole (so does uvicorn with websockets): it has no use for half of one."
+
+
+def not_sessions(seen: str) -> dict[str, str]:
+    return wsproto(seen) | wire(seen)
 
 
 def denies(
@@ -43,13 +47,13 @@ def cut(name: str, *end: Any, story: str = "") -> list[WebSocketCase]:
             f"{name} after the start of a denial",
             connected(deny(), *end),
             f"start{story} -> no response",
-            wsproto(f"start{story} -> 401 cut") | hypercorn(f"start{story} -> 500"),
+            not_sessions(f"start{story} -> 401 cut") | hypercorn(f"start{story} -> 500"),
         ),
         WebSocketCase(
             f"{name} after a part of a denial",
             connected(deny(), PART, *end),
             f"start body{story} -> no response",
-            wsproto(f"start body{story} -> 401 n cut") | hypercorn(f"start body{story} -> 401 n cut"),
+            not_sessions(f"start body{story} -> 401 n cut") | hypercorn(f"start body{story} -> 401 n cut"),
             AS_A_WHOLE,
         ),
         WebSocketCase(f"{name} after a denial", connected(deny(), NO, *end), f"start body{story} -> 401 no"),
@@ -90,19 +94,19 @@ EXTRA = [
         "start twice",
         connected(deny(), deny(402), NO),
         "start start! -> no response",
-        wsproto("start start! -> 401 cut") | hypercorn("start start body -> 402 no"),
+        not_sessions("start start! -> 401 cut") | hypercorn("start start body -> 402 no"),
     ),
     WebSocketCase(
         "accept after the start of a denial",
         connected(deny(), accept()),
         "start accept! -> no response",
-        wsproto("start accept! -> 401 cut") | hypercorn("start accept -> 101 close(1011)"),
+        not_sessions("start accept! -> 401 cut") | hypercorn("start accept -> 101 close(1011)"),
     ),
     WebSocketCase(
         "close after the start of a denial",
         connected(deny(), close()),
         "start close! -> no response",
-        wsproto("start close! -> 401 cut") | hypercorn("start close -> 403"),
+        not_sessions("start close! -> 401 cut") | hypercorn("start close -> 403"),
     ),
     *[cut(kind_of(message), message, story=f" {kind_of(message)}!")[1] for message in (deny(), accept(), close())],
     *[cut(kind_of(message), message, story=f" {kind_of(message)}!")[2] for message in (deny(), accept(), close(), NO)],
@@ -173,7 +177,7 @@ BODY = [
         "denies, body 'no'",
         connected(deny(), body("no")),
         "start body! -> no response",
-        not_websockets("start body! -> 401 cut"),
+        not_websockets("start body! -> 401 cut") | wire("start body! -> 401 cut"),
         AS_A_WHOLE,
     ),
     *[denies(f"status {status}", deny(status), body(), seen=f"{status}") for status in (204, 304)],
@@ -187,7 +191,7 @@ BODY = [
         connected(length(b"5"), NO),
         "start body! -> no response",
         websockets("start body -> 401 no cut")
-        | wsproto("start body! -> 401 cut")
+        | not_sessions("start body! -> 401 cut")
         | hypercorn("start body! -> 401 no cut"),
         AS_HTTP,
     ),
@@ -195,7 +199,7 @@ BODY = [
         "denies, too long",
         connected(length(b"1"), NO),
         "start body! -> no response",
-        websockets("start body -> 401 n") | not_websockets("start body! -> 401 cut"),
+        websockets("start body -> 401 n") | not_websockets("start body! -> 401 cut") | wire("start body! -> 401 cut"),
         AS_HTTP,
     ),
 ]

@@ -15,12 +15,10 @@ from asgi_testkit._types import SingleCallable
 
 from ._servers import MESSAGE_LIMIT, WEBSOCKET_SERVERS, serve
 from ._websocket_apps import Actor
-from ._websocket_case import WebSocketCase
+from ._websocket_case import WIRE, WebSocketCase
 from ._websocket_frames import BROKEN, HANDSHAKE
 from ._websocket_peers import Peer, SessionPeer, WirePeer, act, refusal
 from ._worlds import DEADLINE, OURS, InProcess, OnLoopback
-
-WIRE = f"{OURS}-wire"
 
 #: Where there are frames.
 WIRES = (*WEBSOCKET_SERVERS, WIRE)
