@@ -26,7 +26,7 @@ LAYERS = (
     {"_request_body", "_hop", "_conversation"},
     {"_exchange", "_websocket", "_lifespan", "_standby"},
     {"_wire", "_response", "_session", "_loops"},
-    {"_transport", "_like_httpx"},
+    {"_transport"},
     {"_blocking_wire", "_lenient"},
     {"_blocking"},
     {"_blocking_session", "_cookies", "_core", "_portal", "_shortcut"},
@@ -34,9 +34,9 @@ LAYERS = (
     {"_sync", "_starlette_errors"},
     {"_starlette_core", "_starlette_session"},
     {"_like_httpx_ws"},
-    {"_for_httpx", "_for_httpx_ws", "_for_asgi_lifespan"},
+    {"_for_httpx_ws", "_for_asgi_lifespan"},
     {"__init__"},
-    {"httpx2", "_for_httpx2"},
+    {"httpx2"},
     {"_replacement", "_for_httpx2_ws"},
     {"pytest_plugin", "starlette"},
 )
@@ -45,12 +45,12 @@ LAYERS = (
 THREADS = {"_hop", "_standby", "_loops", "_blocking", "_portal", "_sync", "_starlette_core", "starlette"}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
-    *("_transport", "_like_httpx", "_blocking", "_portal", "_sync", "_like_httpx_ws", "starlette"),
+    *("_transport", "_blocking", "_portal", "_sync", "_like_httpx_ws", "starlette"),
 }
 HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
-    *("_shortcut", "_client", "_sync", "_like_httpx", "_for_httpx", "_like_httpx_ws", "_for_httpx_ws"),
+    *("_shortcut", "_client", "_sync", "_like_httpx_ws", "_for_httpx_ws"),
     *("_lenient", "_portal", "_starlette_session", "starlette"),
 }
 
@@ -66,7 +66,7 @@ OUTSIDE = {
     "anyio.from_thread": THREADS,
     "anyio.to_thread": THREADS,
     "httpx": HTTPX,
-    "httpx2": {"httpx2", "_for_httpx2", "_for_httpx2_ws", "starlette"},
+    "httpx2": {"httpx2", "_for_httpx2_ws", "starlette"},
     "wsproto": {"_wire"},
     "pytest": {"pytest_plugin"},
     "starlette": {"_starlette_errors", "starlette"},
