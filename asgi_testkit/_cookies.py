@@ -40,8 +40,8 @@ class DotlessHostPolicy(DefaultCookiePolicy):
 class DotlessHostJar(CookieJar):
     """Keeps a cookie with ``Domain=testserver`` so that it is sent to testserver again.
 
-    The standard library keeps it under ".testserver", but looks for it under "testserver.local". One with ``Domain=`` is
-    the host's (RFC 6265 section 5.2.3); there, it would be kept under ".".
+    The standard library keeps it under ".testserver", but looks for it under "testserver.local". One with ``Domain=``
+    is the host's (RFC 6265 section 5.2.3); there, it would be kept under ".".
     """
 
     _host = ""  # what the response is from

@@ -21,7 +21,13 @@ _TASK_NAME = "a blocking call"
 
 
 class Hop(ABC):
-    """A way into a running event loop from other threads."""
+    """A way into a running event loop from other threads.
+
+    Attributes:
+        portal: That of anyio into the same loop, for tests.
+    """
+
+    portal: Any
 
     @property
     @abstractmethod
@@ -65,7 +71,10 @@ class ThreadHop(Hop):
 
     Attributes:
         closed: Whether the loop has ended, or is about to.
+        loop: The `LoopThread` that this is the way into.
     """
+
+    loop: Any = None
 
     def __init__(self, soon: Callable[[Callable[[], object]], object] | None = None) -> None:
         """Note the thread.
@@ -82,6 +91,11 @@ class ThreadHop(Hop):
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
+
+    @property
+    def portal(self) -> Any:
+        """That of anyio into the same loop."""
+        return self.loop.portal
 
     def call(self, function: Callable[[], Awaitable[T]], *, name: object, in_place: bool = False) -> T:
         """Run an async function in the loop, in a task of its own and a copy of this thread's context.

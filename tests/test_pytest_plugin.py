@@ -242,6 +242,64 @@ def test_a_run_that_does_not_get_to_its_tests_puts_everything_back(run: Run) -> 
     assert not REPLACEMENT.active
 
 
+# A loop for each request
+
+#: A test that passes where each bare request has an event loop of its own.
+WANTS_FRESH_LOOPS = """
+import asyncio
+from starlette.testclient import TestClient
+
+async def app(scope, receive, send):
+    loops.append(asyncio.get_running_loop())
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body"})
+
+loops = []
+
+def test_it():
+    client = TestClient(app)
+    client.get("/")
+    client.get("/")
+    assert len(set(loops)) == 2
+"""
+
+FRESH = ("-o", "asgi_testkit_fresh_loop=true")
+
+
+def test_a_setting_gives_each_bare_request_of_the_drop_in_a_loop_of_its_own(run: Run, folder: pytest.Pytester) -> None:
+    folder.makepyfile(test_suite=WANTS_FRESH_LOOPS)
+    run().assert_outcomes(passed=1)
+    run(FLAG).assert_outcomes(failed=1)
+    run(FLAG, *FRESH).assert_outcomes(passed=1)
+    assert not REPLACEMENT.fresh_loop
+    run(FLAG).assert_outcomes(failed=1)
+    run(*FRESH).assert_outcomes(passed=1)
+
+
+def test_the_setting_for_loops_reaches_workers_and_what_the_variable_began(
+    run_program: Run, folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.makepyfile(test_suite=WANTS_FRESH_LOOPS)
+    run_program(FLAG, "-p", "xdist", "-n", "1", *FRESH).assert_outcomes(passed=1)
+    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    folder.makeini("[pytest]\nasgi_testkit_fresh_loop = true")
+    run_program().assert_outcomes(passed=1)
+
+
+def test_a_client_that_says_what_it_wants_gets_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asgi_testkit.starlette import TestClient
+
+    monkeypatch.setattr(REPLACEMENT, "fresh_loop", True)
+    names: dict[str, Any] = {}
+    exec(WANTS_FRESH_LOOPS, names)
+    for wanted, loops in ((None, 2), (True, 2), (False, 1)):
+        names["loops"].clear()
+        client = TestClient(names["app"], fresh_loop=wanted)
+        client.get("/")
+        client.get("/")
+        assert len(set(names["loops"])) == loops
+
+
 # What is said
 
 
