@@ -14,7 +14,6 @@ from ._conversation import Conversation
 from ._hop import Hop
 from ._http import derived, library_of
 from ._transport import reads_whole
-from ._types import ASGIApp
 
 T = TypeVar("T")
 
@@ -76,11 +75,6 @@ class PortalTransport(BlockingTransport):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._open: set[PortalStream] = set()
-
-    @property
-    def app(self) -> ASGIApp:
-        """The app under test."""
-        return self._transport.app
 
     @property
     def configuration(self) -> tuple[str, dict[str, Any]]:

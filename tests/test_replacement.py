@@ -155,6 +155,7 @@ def test_a_name_that_is_missing_is_missing(replacement: Replacement, folder: Pat
     write(folder / "broken.py", "")
     broken = load("broken")
     assert not hasattr(broken, "Client")
+    assert list(replacement.missed()) == []
     with pytest.raises(AttributeError, match=r"^module 'broken' has no attribute 'Client'$"):
         broken.Client  # noqa: B018
     with pytest.raises(AttributeError):
