@@ -150,28 +150,25 @@ class WebSocketTestSession(WebSocketSession):
 
     def send(self, message: Any) -> None:
         """Send an ASGI message, whichever; it does not wait for the app."""
-        self._write(message)
-
-    def send_text(self, data: str) -> None:
-        """Send a text message."""
-        self._write({"type": "websocket.receive", "text": data})
-
-    def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
-        """Send a binary message."""
-        self._write({"type": "websocket.receive", "bytes": data})
-
-    def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Send JSON, compact and in UTF-8, in a text message or in a binary one."""
-        self._write(json_message(data, mode))
-
-    def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Send ``websocket.disconnect``. What the app sends after it can be received still."""
-        self._write({"type": "websocket.disconnect", "code": code, "reason": reason})
-
-    def _write(self, message: Message) -> None:
         connection = self._open
         connection.check_writable()
         self._hop.post(lambda: connection.put(message))
+
+    def send_text(self, data: str) -> None:
+        """Send a text message."""
+        self.send({"type": "websocket.receive", "text": data})
+
+    def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
+        """Send a binary message."""
+        self.send({"type": "websocket.receive", "bytes": data})
+
+    def send_json(self, data: Any, mode: JSONMode = "text") -> None:
+        """Send JSON, compact and in UTF-8, in a text message or in a binary one."""
+        self.send(json_message(data, mode))
+
+    def close(self, code: int = 1000, reason: str | None = None) -> None:
+        """Send ``websocket.disconnect``. What the app sends after it can be received still."""
+        self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def receive(self, *, timeout: float | EllipsisType | None = ...) -> Message:
         """Wait for a message of the app, and return it as it is, ``websocket.close`` as well.

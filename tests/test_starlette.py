@@ -838,6 +838,21 @@ def test_everything_is_received_by_a_receive_of_the_test_s_own(
     assert seen == ["accept", "send", "send", "send", "send", "close"]
 
 
+def test_everything_is_sent_by_a_send_of_the_test_s_own(client_of: Opener) -> None:
+    class Own(WebSocketTestSession):
+        def send(self, message: Message) -> None:
+            super().send({**message, "text": "mine"})
+
+    session: Any = client_of(echo, lifespan="off").websocket_connect("/")
+    session.__class__ = Own
+    with session:
+        session.send_text("a")
+        session.send_bytes(b"b")
+        session.send_json({})
+        assert [session.receive_text() for _ in range(3)] == ["mine"] * 3
+        session.close()
+
+
 def test_a_session_can_be_made_of_an_app_a_scope_and_a_portal() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accept(send)
