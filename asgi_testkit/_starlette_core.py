@@ -107,7 +107,8 @@ class StarletteBlockingTransport(PortalTransport):
 
     @portal_factory.setter
     def portal_factory(self, factory: PortalFactory | None) -> None:
-        self.own_factory = factory
+        usual = self._usual_factory is not None and factory == self._usual_factory()
+        self.own_factory = None if usual else factory
 
     def usually(self, factory: PortalFactory) -> None:
         """Take the client's method, which is not to keep the client."""

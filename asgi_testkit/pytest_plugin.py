@@ -181,8 +181,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(f"asgi-testkit: {run.tally().told()}")
     for name in sorted(run.asked()):
         terminalreporter.write_line(
-            f"asgi-testkit: this run used {name} as well, which is left alone: what goes over it is not counted or "
-            f"checked here. {LEFT_ALONE[name]} takes its place if it is imported."
+            f"asgi-testkit: this run used {name}, which is left alone: what goes over it is not counted or checked. "
+            f"{LEFT_ALONE[name]} takes its place if it is imported."
         )
     for line in run.too_late():  # said at the head as well, which -q hides
         terminalreporter.write_line(line)

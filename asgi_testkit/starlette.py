@@ -171,8 +171,9 @@ class TestClient(
         )
         self.async_backend: dict[str, Any] = {"backend": backend, "backend_options": dict(backend_options or {})}
         self._blocking.fresh_loop = REPLACEMENT.fresh_loop if fresh_loop is None else fresh_loop
-        self._blocking.usually(self._portal_factory)
-        if getattr(type(self), _FACTORY) is not _OWN_FACTORY:  # a subclass has one, as is done with Starlette's
+        if getattr(type(self), _FACTORY) is _OWN_FACTORY:
+            self._blocking.usually(self._portal_factory)
+        else:  # a subclass has one, as is done with Starlette's
             self._blocking.own_factory = self._portal_factory
 
     @property
@@ -210,7 +211,8 @@ class TestClient(
     @portal.setter
     def portal(self, portal: BlockingPortal | None) -> None:
         self._portal = portal
-        self._blocking.own_factory = None if portal is None else self._portal_factory
+        if getattr(type(self), _FACTORY) is _OWN_FACTORY:
+            self._blocking.own_factory = None if portal is None else self._portal_factory
 
     @contextmanager
     def _portal_factory(self) -> Iterator[BlockingPortal]:

@@ -358,7 +358,7 @@ def test_the_end_says_that_what_is_left_alone_was_used(
     result.assert_outcomes(passed=1)
     ours = pytest_plugin.LEFT_ALONE[f"{HTTPX}.ASGITransport"]
     result.stdout.fnmatch_lines(
-        [f"asgi-testkit: this run used {HTTPX}.ASGITransport as well, which is left alone*{ours} takes *"]
+        [f"asgi-testkit: this run used {HTTPX}.ASGITransport, which is left alone*{ours} takes *"]
     )
     result.stdout.no_fnmatch_line("*too late*")
 
