@@ -90,6 +90,9 @@ class BlockingTransport:
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
         send_once(request.stream, library_of(request))
+        return self._send(request)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
         if self.own_loop is not None:
             return self._send_by(self.own_loop.hop, request)
         while True:

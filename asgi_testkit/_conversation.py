@@ -13,7 +13,7 @@ import httpx
 
 from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
 from ._http import HTTPLibrary, library_of
-from ._options import ExchangeOptions, duration, mapping, timeout_of
+from ._options import ExchangeOptions, duration, mapping, timeouts_of
 from ._tasks import HomeLoop, IndependentTask, Wakeup, cancelled_for_good, checkpoint, one_round
 from ._types import Message, Scope, SingleCallable
 
@@ -66,7 +66,8 @@ class Conversation(ABC):
         self.http: HTTPLibrary = library_of(request)
         self._options = options
         self._on_settled = on_settled
-        self._read_timeout = timeout_of(request.extensions, "read")
+        self._timeouts = timeouts_of(request.extensions)
+        self._read_timeout = self._timeouts.get("read")
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self._for_client = Wakeup()  # something to read, room to write, the app's end
         self._spec_version = _version(str(mapping(scope["asgi"], "scope['asgi']").get("spec_version", "2.0")))

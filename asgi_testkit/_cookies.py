@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from copy import copy
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Generic, TypeAlias, cast
@@ -19,6 +20,8 @@ CookieTypes: TypeAlias = Mapping[str, str] | CookieJar | list[tuple[str, str]]
 #: The standard library appends this to hosts without a dot, and finds their cookies by it.
 _LOCAL = ".local"
 
+_PORT = re.compile(r":\d+$")
+
 _SETS_COOKIES = frozenset({b"set-cookie", b"set-cookie2"})
 
 
@@ -28,7 +31,7 @@ class DotlessHostPolicy(DefaultCookiePolicy):
     def set_ok_domain(self, cookie: Cookie, request: URLRequest) -> bool:
         """Whether the response may set a cookie of this domain."""
         domain = cookie.domain.lstrip(".")
-        itself = domain == request.host.partition(":")[0]
+        itself = domain in {_host_of(request), ""}
         if cookie.domain_specified and (itself or "." not in domain):  # the library would take "local" for all
             return itself
         return super().set_ok_domain(cookie, request)
@@ -37,15 +40,23 @@ class DotlessHostPolicy(DefaultCookiePolicy):
 class DotlessHostJar(CookieJar):
     """Keeps a cookie with ``Domain=testserver`` so that it is sent to testserver again.
 
-    The standard library keeps it under ".testserver", but looks for it under "testserver.local".
+    The standard library keeps it under ".testserver", but looks for it under "testserver.local". One with ``Domain=``
+    is the host's (RFC 6265 section 5.2.3); there, it would be kept under ".".
     """
+
+    _host = ""  # what the response is from
 
     def __init__(self) -> None:
         super().__init__(policy=DotlessHostPolicy())
 
+    def make_cookies(self, response: Any, request: URLRequest) -> Sequence[Cookie]:
+        """Return the cookies that a response sets."""
+        self._host = _host_of(request)
+        return super().make_cookies(response, request)
+
     def set_cookie(self, cookie: Cookie) -> None:
         """Keep a cookie."""
-        kept_under = _kept_under(cookie.domain)
+        kept_under = self._kept_under(cookie.domain)
         if cookie.domain_specified and kept_under != cookie.domain:
             cookie = copy(cookie)  # it may be in a jar of the test's as well
             cookie.domain = kept_under
@@ -54,12 +65,17 @@ class DotlessHostJar(CookieJar):
 
     def clear(self, domain: str | None = None, path: str | None = None, name: str | None = None) -> None:
         """Forget cookies; the response that lets one with ``Domain=testserver`` expire does it, too."""
-        super().clear(_kept_under(domain) if domain else domain, path, name)
+        super().clear(self._kept_under(domain) if domain else domain, path, name)
+
+    def _kept_under(self, domain: str) -> str:
+        if domain == ".":
+            domain = self._host
+        host = domain.lstrip(".")
+        return domain if "." in host or not host else host + _LOCAL
 
 
-def _kept_under(domain: str) -> str:
-    host = domain.lstrip(".")
-    return domain if "." in host or not host else host + _LOCAL
+def _host_of(request: URLRequest) -> str:
+    return _PORT.sub("", request.host)
 
 
 def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:

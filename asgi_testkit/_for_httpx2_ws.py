@@ -13,3 +13,4 @@ class ASGIWebSocketTransport(SessionTransport[httpx2.Request, httpx2.Response], 
     """Runs an ASGI app in-process: sessions of ``httpx2.AsyncClient.websocket()``, and HTTP as its own transport."""
 
     _errors = httpx2.websockets
+    _for_http = httpx2.ASGITransport

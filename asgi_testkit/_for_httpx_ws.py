@@ -20,6 +20,7 @@ class ASGIWebSocketTransport(SessionTransport[httpx.Request, httpx.Response], AS
     """Runs an ASGI app in-process: sessions of httpx-ws, and HTTP as over httpx's own transport."""
 
     _errors = httpx_ws
+    _for_http = httpx.ASGITransport
 
     def _wire_class(self, connection: WebSocketConnection) -> type[WireStream]:  # noqa: ARG002 - always the same
         return Stream

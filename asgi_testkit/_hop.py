@@ -32,7 +32,13 @@ class LoopStandsStillError(Exception):
 
 
 class Hop(ABC):
-    """A way into a running event loop from other threads."""
+    """A way into a running event loop from other threads.
+
+    Attributes:
+        portal: That of anyio into the same loop, for tests.
+    """
+
+    portal: Any
 
     @property
     @abstractmethod
@@ -71,8 +77,10 @@ class ThreadHop(Hop):
     Attributes:
         closed: Whether the loop has ended, or is about to.
         errands: What the loop asks of the threads that call.
+        loop: The `LoopThread` that this is the way into.
     """
 
+    loop: Any = None
     _stuck = False  # whether a call was withdrawn, and the loop has not gone on since
 
     def __init__(self) -> None:
@@ -87,6 +95,11 @@ class ThreadHop(Hop):
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
+
+    @property
+    def portal(self) -> Any:
+        """That of anyio into the same loop."""
+        return self.loop.portal
 
     @property
     def blocked(self) -> bool:
@@ -203,7 +216,10 @@ class ThreadHop(Hop):
         if task.returned:
             return task.result
         error = task.exception
-        if error is None or (self.closed and not isinstance(error, Exception | KeyboardInterrupt | SystemExit)):
+        if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+            raise error
+        self._thread.join(0 if self.closed else LOOK_INTERVAL)  # a loop that dies cancels first, and ends then
+        if error is None or self.closed:
             raise self._ended(call.name) from self._death or error
         raise error
 

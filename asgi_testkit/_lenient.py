@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import httpx
 
+from ._app import as_single_callable
 from ._errors import ASGIProtocolError, BrokenContractError
 from ._exchange import HTTPExchange
 from ._extensions import DEBUG, TRAILERS
@@ -117,47 +119,53 @@ class LenientExchange(HTTPExchange):
             return ""
         return f"{omission} (TestClient did not receive any response.)"
 
+    async def part(
+        self, reason: BaseException | None, *, grace: float | None = None, detach: bool | None = None
+    ) -> None:
+        """See the app to its end. One that has not completed its response is cancelled, and is not told anything."""
+        if not (self._response.complete or self._detached):
+            self._task.cancel(for_good=True)
+        await super().part(reason, grace=grace, detach=detach)
 
-class _Any:
+
+class _AnyText:
     def __contains__(self, thing: object) -> bool:
-        return True
+        return isinstance(thing, str)
 
 
 class LenientConnectionState(WebSocketState):
-    """Lets everything pass once the connection is accepted, and hands the messages on as they are.
-
-    Attributes:
-        acceptance: The ``websocket.accept`` message; empty before.
-    """
-
-    acceptance: Message
+    """Takes any message for the answer to the handshake, and hands all of them on as they are."""
 
     def __init__(
         self, *, subprotocols: Container[str] = (), offered: Container[str] = (), strict: bool = False
     ) -> None:
         del subprotocols, offered
-        super().__init__(subprotocols=_Any(), offered=_Any(), strict=strict)
-        self.denial = LenientResponseState(method="GET")
-        self.acceptance = {}
+        super().__init__(subprotocols=_AnyText(), strict=strict)
 
     def handle(self, message: Message) -> Any:
-        """Take a message of the app and return what it brings to the client: a message, or bytes of a denial."""
-        if not self.accepted:
-            data = super().handle(message)
-            if self.accepted:
-                self.acceptance = dict(message)
-            return data
-        if kind_of(message) == "websocket.close":
-            code, reason = message.get("code", 1000), message.get("reason")
-            self.close_code, self.close_reason = code, reason or ""
+        """Take a message of the app, and return a copy of it."""
+        message = dict(message)
+        kind = message.get("type")
+        if kind == "websocket.close":
+            self.rejected = self.rejected or not self.accepted
+            self.close_code, self.close_reason = message.get("code", 1000), message.get("reason") or ""
             self.state, self.closed = ConnectionState.CLOSED, True
-        return dict(message)
+        elif kind == "websocket.accept" and not self.accepted:
+            with suppress(Illegal):  # what cannot be in a response is in the message all the same
+                self._accept(message)
+        self.accepted = True
+        return message
 
 
 class LenientConnection(WebSocketConnection):
-    """A connection without limits: each side may be ahead of the other by any amount, and the end waits for nobody."""
+    """A connection without limits: each side may be ahead of the other by any amount, and the end waits for nobody.
+
+    Attributes:
+        answer: The first message, whichever, by which the app has answered the handshake.
+    """
 
     state_class = LenientConnectionState
+    answer: Any
 
     def put(self, message: Message) -> None:
         """Leave a message for the app, whatever it is."""
@@ -189,20 +197,32 @@ class LenientTransport(AppTransport[Request, Response]):
     def _scope_of(self, request: httpx.Request) -> Scope:
         scope = super()._scope_of(request)
         scope["path"] = unquote(request.url.path)  # which is decoded already
-        scope["server"] = list(scope["server"])
+        scope["server"] = [request.url.raw_host.decode("ascii"), scope["server"][1]]
         scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in request.headers.multi_items()]
         return scope
 
     def _is_handshake(self, request: httpx.Request, scope: Scope) -> bool:  # noqa: ARG002 - headers do not make one
         return MESSAGE_LEVEL in request.extensions
 
-    async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
+    def websocket_scope_of(self, request: httpx.Request) -> Scope:
+        """Return the scope of a session that `request` asks for."""
+        scope = self._scope_of(request)
         spec_version = scope["asgi"]["spec_version"]
         scope = websocket_scope(scope, extensions=self._websocket_extensions)
         scope["asgi"]["spec_version"] = spec_version  # before 2.4: what is sent to a client that has gone is lost
+        self._options_for(request, scope)
+        return scope
+
+    async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
+        app, scope = request.extensions[MESSAGE_LEVEL]  # which the session was made with, and may have changed
+        for name, value in (("asgi", {"version": "3.0"}), ("subprotocols", [])):
+            scope.setdefault(name, value)
         # The app may be ahead by any amount, and its errors are raised whatever was said of errors.
-        options = self._options_for(request, scope)._replace(write_buffer=sys.maxsize, raise_server_exceptions=True)
-        connection = self.connection_class(self._call, request, scope, options, self._unsettled.discard)
+        options = self._options_for(request, {})._replace(write_buffer=sys.maxsize, raise_server_exceptions=True)
+        call = as_single_callable(app)
+        connection: Any = self.connection_class(call, request, scope, options, self._unsettled.discard)
         COUNTER.websockets += 1
         await self._begin(connection)
-        return await response_to_handshake(connection, [])
+        response = await response_to_handshake(connection, [])
+        connection.answer = connection.take()
+        return response

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
 import anyio.lowlevel
 
+from ._app import as_single_callable
 from ._http import Request, Response, derived, library_of, network_of
-from ._like_httpx import respond
 from ._options import ExchangeOptions, duration
+from ._tally import COUNTER
 from ._transport import AppTransport
-from ._types import Address, ASGIApp, Receive, Scope, Send, SingleCallable
+from ._types import Address, ASGIApp, Receive, Scope, Send
 from ._websocket import WebSocketConnection
 from ._wire import WireStream
 
@@ -63,12 +63,14 @@ class WebSocketErrors(Protocol):
 
 
 class SessionTransport(AppTransport[Request, Response]):
-    """Runs an ASGI app in-process, for HTTP as httpx's own transport, for WebSockets as the transport of httpx-ws.
+    """Runs an ASGI app in-process: HTTP over the library's own transport, WebSockets as that of httpx-ws.
 
     It may be used without ``async with``; then `aclose` sees the apps to their end.
     """
 
+    raise_app_exceptions = True
     _errors: WebSocketErrors
+    _for_http: Any  # the class of the library's own transport
 
     def __init__(
         self,
@@ -87,8 +89,9 @@ class SessionTransport(AppTransport[Request, Response]):
             client: Host and port of the peer that the app sees.
             initial_receive_timeout: Seconds that the app has to answer a handshake; None for no limit.
         """
-        super().__init__(app, raise_app_exceptions, root_path, client)
-        self._call = partial(_without_extensions, self._call)
+        super().__init__(app, root_path=root_path, client=client)
+        self.raise_app_exceptions = raise_app_exceptions
+        self._call = self._without_extensions
         self._initial_receive_timeout = duration(initial_receive_timeout, "initial_receive_timeout")
         self._sessions: list[WebSocketConnection] = []
 
@@ -104,7 +107,9 @@ class SessionTransport(AppTransport[Request, Response]):
         sent = cast("httpx.Request", request)
         handshake = _handshake(sent, self._initial_receive_timeout)
         if handshake is None:
-            return cast("Response", await respond(self, sent))
+            COUNTER.requests += 1
+            plain = self._for_http(self.app, self.raise_app_exceptions, self.root_path, self.client)
+            return cast("Response", await plain.handle_async_request(request))
         http = library_of(request)
         try:
             response = cast("httpx.Response", await super().handle_async_request(cast("Request", handshake)))
@@ -120,6 +125,11 @@ class SessionTransport(AppTransport[Request, Response]):
         self._sessions.append(connection)
         # A response that is closed leaves the session open.
         return cast("Response", http.Response(101, headers=response.headers, extensions=response.extensions))
+
+    async def _without_extensions(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app. One that looks whether it may deny a handshake finds, as with theirs, that it may not."""
+        del scope["extensions"]
+        await as_single_callable(self.app)(scope, receive, send)
 
     def _not_upgraded(self, response: httpx.Response, connection: Any) -> Exception:
         error: Exception
@@ -187,12 +197,6 @@ def _handshake(request: httpx.Request, timeout: float | None) -> httpx.Request |
     return http.Request(
         request.method, request.url, headers=request.headers, stream=request.stream, extensions=extensions
     )
-
-
-async def _without_extensions(app: SingleCallable, scope: Scope, receive: Receive, send: Send) -> None:
-    """Call the app. One that looks whether it may deny a handshake finds, as with theirs, that it may not."""
-    del scope["extensions"]
-    await app(scope, receive, send)
 
 
 class SessionStream(WireStream):

@@ -133,6 +133,7 @@ class LoopThread:
 
     async def _open(self, first: Call[object] | None) -> None:
         self.hop = ThreadHop()
+        self.hop.loop = self
         self._started.set_result(None)
         if first is not None and not self._unwanted:
             first.start(self.hop.errands)

@@ -71,15 +71,18 @@ def duration(value: Any, name: str) -> float | None:
     return None if value > _FOREVER else max(value, 0.0)
 
 
-def timeout_of(extensions: Mapping[str, Any], kind: str) -> float | None:
-    """Return one of the timeouts in a request's extensions: ``read``, say.
+def timeouts_of(extensions: Mapping[str, Any]) -> Mapping[str, float | None]:
+    """Return the timeouts in a request's extensions: ``connect``, ``read``, ``write`` and ``pool``.
 
     Raises:
-        TypeError: It is no number.
-        ValueError: It is NaN.
+        TypeError: One of them is no number.
+        ValueError: One of them is NaN.
     """
-    value = mapping(extensions.get("timeout", {}), 'extensions={"timeout": ...}').get(kind)
-    return value if type(value) is float and 0.0 <= value <= _FOREVER else duration(value, f"timeout= ({kind})")
+    given = mapping(extensions.get("timeout", {}), 'extensions={"timeout": ...}')
+    for value in given.values():
+        if type(value) is not float or not 0.0 <= value <= _FOREVER:
+            return {name: duration(value, f"timeout= ({name})") for name, value in given.items()}
+    return given
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:

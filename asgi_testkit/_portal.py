@@ -13,7 +13,6 @@ from ._blocking import BlockingTransport
 from ._conversation import Conversation
 from ._hop import Hop
 from ._http import derived, library_of
-from ._types import ASGIApp
 
 T = TypeVar("T")
 
@@ -21,9 +20,11 @@ T = TypeVar("T")
 class PortalHop(Hop):
     """The way into a loop by a portal, or by anything that has its ``call``."""
 
+    portal: BlockingPortal
+
     def __init__(self, portal: BlockingPortal) -> None:
         """Take the portal; in any thread."""
-        self._portal = portal
+        self.portal = portal
 
     @property
     def here(self) -> bool:
@@ -32,11 +33,11 @@ class PortalHop(Hop):
 
     def call(self, function: Callable[[], Awaitable[T]], *, name: object, can_move: bool = False) -> T:  # noqa: ARG002 - errors are the portal's
         """Run an async function in the loop, and return or raise its outcome."""
-        return self._portal.call(function)
+        return self.portal.call(function)
 
     def post(self, function: Callable[[], object]) -> None:
         """Have a plain function called in the loop."""
-        self._portal.call(function)
+        self.portal.call(function)
 
 
 @contextmanager
@@ -62,21 +63,16 @@ class PortalTransport(BlockingTransport):
     """A blocking transport that goes through the portal of a factory, where there is one.
 
     Attributes:
-        portal_factory: Makes a context manager around a portal, in which a request runs; None: none is needed.
+        own_factory: Makes a context manager around a portal, in which a request runs; None: none is needed.
         fresh_loop: Whether each request outside of ``with`` is to run in a loop of its own.
     """
 
-    portal_factory: Callable[[], AbstractContextManager[BlockingPortal]] | None = None
+    own_factory: Callable[[], AbstractContextManager[BlockingPortal]] | None = None
     fresh_loop = False
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._open: set[PortalStream] = set()
-
-    @property
-    def app(self) -> ASGIApp:
-        """The app under test."""
-        return self._transport.app
 
     @property
     def configuration(self) -> tuple[str, dict[str, Any]]:
@@ -106,8 +102,8 @@ class PortalTransport(BlockingTransport):
             return response
 
     def _way(self) -> AbstractContextManager[Hop] | None:
-        if self.portal_factory is not None:
-            return through(self.portal_factory())
+        if self.own_factory is not None:
+            return through(self.own_factory())
         # An app that calls a blocking client on the thread of its loop stops that loop: the call has to have another.
         if self.own_loop is None and (self.fresh_loop or self.hop.here):
             return passing_loop(*self._configuration)

@@ -1,7 +1,8 @@
 """Replacement: whoever asks another package for one of its test clients gets ours.
 
-A module's names are replaced for those who ask for them, be it by ``from httpx import ASGITransport`` or by
-``httpx.ASGITransport``: the module is given a class with a descriptor for each. Nothing is written into the module. So
+A module's names are replaced for those who ask for them, be it by ``from fastapi.testclient import TestClient`` or by
+``fastapi.testclient.TestClient``: the module is given a class with a descriptor for each. Nothing is written into the
+module. So
 
 * its own code goes on with its own classes, which it subclasses, and checks for with ``isinstance``;
 * a replacement is imported when it is asked for. By then the module is complete, and what the replacement is made of
@@ -9,28 +10,30 @@ A module's names are replaced for those who ask for them, be it by ``from httpx 
 * the module's code is run by its own loader, no frame of ours in between that a warning could be blamed on;
 * `importlib.reload` does not undo it, and undoing it leaves no trace.
 
-The packages of the table are written for each other's originals, and get those. So does this package.
+The packages of the table are written for each other's originals, and get those. So does this package. A name without
+a replacement means to everybody what it ever meant; only that somebody has asked for it is noted.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-#: Module -> name -> ``module:name`` of what is given in its place. Public names only.
-TARGETS: Mapping[str, Mapping[str, str]] = {
+#: Module -> name -> ``module:name`` of what is given in its place; None for nothing. Public names only.
+TARGETS: Mapping[str, Mapping[str, str | None]] = {
     "starlette.testclient": {
         "TestClient": "asgi_testkit.starlette:TestClient",
         "WebSocketTestSession": "asgi_testkit.starlette:WebSocketTestSession",
     },
     "fastapi.testclient": {"TestClient": "asgi_testkit.starlette:TestClient"},
-    "httpx": {"ASGITransport": "asgi_testkit._for_httpx:ASGITransport"},
-    "httpx2": {"ASGITransport": "asgi_testkit._for_httpx2:ASGITransport"},
+    "httpx": {"ASGITransport": None},
+    "httpx2": {"ASGITransport": None},
     "httpx2.websockets": {"ASGIWebSocketTransport": "asgi_testkit._for_httpx2_ws:ASGIWebSocketTransport"},
     "httpx_ws.transport": {"ASGIWebSocketTransport": "asgi_testkit._for_httpx_ws:ASGIWebSocketTransport"},
     "asgi_lifespan": {"LifespanManager": "asgi_testkit._for_asgi_lifespan:LifespanManager"},
@@ -51,14 +54,17 @@ class _ReplacedName:
     too, until they have put back what they found.
     """
 
-    def __init__(self, name: str, replacement: str, insiders: frozenset[str]) -> None:
+    def __init__(self, name: str, replacement: str | None, insiders: frozenset[str], asked: Counter[str]) -> None:
         self._name = name
         self._replacement = replacement
         self._insiders = insiders
+        self._asked = asked
         self._original: Any = _NOTHING  # what the module's own code put there
         self._patch: Any = _NOTHING  # what stands there instead
 
     def _resolve(self) -> Any:
+        if self._replacement is None:
+            return self._original
         module, _, name = self._replacement.partition(":")
         return getattr(import_module(module), name)
 
@@ -72,7 +78,12 @@ class _ReplacedName:
         if value is self._patch:
             return value
         asker = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001 - nothing public tells whose code asks
-        return value if package_of(asker) in self._insiders else self._resolve()
+        if package_of(asker) in self._insiders:
+            return value
+        if self._replacement is None:
+            self._asked[f"{module.__name__}.{self._name}"] += 1
+            return value
+        return self._resolve()
 
     def __set__(self, module: ModuleType, value: Any) -> None:
         names = vars(module)
@@ -121,11 +132,17 @@ class Replacement:
     """Replaces the names of a table, in modules that are imported already and in those that will be.
 
     It is a finder on ``sys.meta_path`` meanwhile, which finds what the finders after it find.
+
+    Attributes:
+        asked: How often names that have no replacement were asked for, by their full names.
+        fresh_loop: What the drop-in for Starlette's client goes by where it is not told.
     """
 
-    def __init__(self, targets: Mapping[str, Mapping[str, str]]) -> None:
-        """Prepare to replace `targets`: module -> name -> ``module:name`` of the replacement."""
+    def __init__(self, targets: Mapping[str, Mapping[str, str | None]]) -> None:
+        """Prepare to replace `targets`: module -> name -> ``module:name`` of the replacement, or None."""
         self.targets = targets
+        self.asked: Counter[str] = Counter()
+        self.fresh_loop = False
         self._insiders = frozenset(map(package_of, (*targets, __name__)))
         self._users = 0
         self._replaced: list[tuple[ModuleType, type[ModuleType]]] = []
@@ -178,26 +195,32 @@ class Replacement:
             return
         before = type(module)
         bases = (_ReplacedModule,) if before is ModuleType else (_ReplacedModule, before)
-        replaced = {name: _ReplacedName(name, replacement, self._insiders) for name, replacement in names.items()}
+        replaced = {name: _ReplacedName(name, new, self._insiders, self.asked) for name, new in names.items()}
         module.__class__ = type(before.__name__, bases, replaced)
         self._replaced.append((module, before))
 
     def missed(self) -> Iterator[str]:
-        """Yield the full names under which modules outside hold an original: they took it before it was replaced."""
-        originals = list(self._originals())
-        if not originals:
+        """Yield the full names under which modules outside hold an original: they took it before it was replaced.
+
+        Where they hold one that has no replacement, that they have asked for it is noted.
+        """
+        known = {id(original): (name, replacement) for name, replacement, original in self._originals()}
+        if not known:
             return
-        known = {id(original) for original in originals}
         for module in list(sys.modules.values()):
             if isinstance(module, ModuleType) and package_of(module.__name__) not in self._insiders:
                 for name, value in list(vars(module).items()):
-                    if id(value) in known:
+                    original, replacement = known.get(id(value), ("", None))
+                    if replacement is not None:
                         yield f"{module.__name__}.{name}"
+                    elif original:
+                        self.asked[original] += 1
 
-    def _originals(self) -> Iterable[Any]:
+    def _originals(self) -> Iterator[tuple[str, str | None, Any]]:
         for module, _ in self._replaced:
-            names = vars(module)
-            yield from (names[name] for name in self.targets[module.__name__] if name in names)
+            for name, replacement in self.targets[module.__name__].items():
+                if name in vars(module):
+                    yield f"{module.__name__}.{name}", replacement, vars(module)[name]
 
 
 #: The one that the pytest plugin starts and stops.

@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import suppress
 from types import EllipsisType, TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
+import anyio
+import anyio.lowlevel
 import httpx
 
 from ._blocking_session import WebSocketSession
-from ._errors import WebSocketDenied
-from ._lenient import LenientConnectionState
 from ._payload import JSONMode, json_message
-from ._starlette_errors import PUBLIC, WebSocketDisconnect, denial_class
-from ._types import Message
+from ._starlette_core import StarletteBlockingTransport, StarletteConnection, StarletteTransport
+from ._starlette_errors import PUBLIC, WebSocketDisconnect, denial_class, disconnect_class
+from ._types import ASGIApp, Message, Scope
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+_Request = httpx.Request
+
+
+class SentMessages:
+    """The messages of the app that have not been received, with the names of anyio's end of a memory stream."""
+
+    def __init__(self, session: WebSocketTestSession) -> None:
+        self._session = session
+
+    async def receive(self) -> Message:
+        """Wait for a message, and return it; in the loop of the session. Cancelling it loses nothing.
+
+        Raises:
+            BaseException: As `WebSocketTestSession.receive`.
+        """
+        await anyio.lowlevel.checkpoint()
+        while True:
+            with suppress(anyio.WouldBlock):
+                return self.receive_nowait()
+            await self._session.connection.wait_for_message(None)
+
+    def receive_nowait(self) -> Message:
+        """Return a message that is here; in any thread.
+
+        Raises:
+            anyio.WouldBlock: There is none.
+        """
+        return self._session.take_now()
 
 
 class WebSocketTestSession(WebSocketSession):
@@ -22,14 +57,37 @@ class WebSocketTestSession(WebSocketSession):
     `send` and `receive` are at the level of ASGI messages, whichever: nothing is checked.
 
     Attributes:
+        app: The app that is called when the session is entered.
+        portal_factory: Makes a context manager around a portal into the loop that it is called in.
         accepted_subprotocol: The subprotocol that the app chose.
         extra_headers: The headers that it sent with ``websocket.accept``, as it sent them.
     """
 
     __module__ = PUBLIC
 
-    accepted_subprotocol: str | None = None
+    accepted_subprotocol: Any = None
     extra_headers: Any = None
+    _line: tuple[StarletteBlockingTransport, httpx.Request] | None = None
+
+    def __init__(self, app: ASGIApp, scope: Scope, portal_factory: Any) -> None:
+        """Prepare a session, as Starlette's is made. One of ``TestClient.websocket_connect`` knows its client, too."""
+        super().__init__(cast("Any", None))  # the way to connect is chosen on entering
+        self.app = app
+        self._scope = scope
+        self.portal_factory = portal_factory
+
+    def goes_over(self, transport: StarletteBlockingTransport, request: httpx.Request) -> None:
+        """Note the transport of the client, as long as its portal factory is the session's, and what asked for it."""
+        self._line = transport, request
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that the app is called with, and that it may have changed."""
+        return self._scope
+
+    @scope.setter
+    def scope(self, scope: Scope) -> None:
+        self._scope = scope
 
     def __enter__(self) -> Self:
         """Connect; see `WebSocketSession`, but the app's errors are Starlette's as well.
@@ -39,10 +97,25 @@ class WebSocketTestSession(WebSocketSession):
             WebSocketDenialResponse: The app answered the handshake with a response of its own.
             BaseException: What the app raised, as it is.
         """
-        super().__enter__()
-        acceptance = cast("LenientConnectionState", self._open.state).acceptance
-        self.accepted_subprotocol = acceptance.get("subprotocol")
-        self.extra_headers = acceptance.get("headers")
+        if self._line is None or self._line[0].portal_factory != self.portal_factory:
+            transport = StarletteBlockingTransport(StarletteTransport(self.app), "asyncio", {})
+            transport.portal_factory = self.portal_factory
+            self._line = transport, _Request("GET", "ws://testserver")
+        transport, request = self._line
+        self._connect = lambda: transport.connect(self.app, self.scope, request)
+        try:
+            super().__enter__()
+        finally:
+            del self._connect
+        try:
+            self._here.append(self.connection.answer)
+            message = self.receive()
+            self._raise_on_close(message)
+        except BaseException as error:
+            WebSocketTestSession.__exit__(self, type(error), error, error.__traceback__)
+            raise
+        self.accepted_subprotocol = message.get("subprotocol")
+        self.extra_headers = message.get("headers")
         return self
 
     def __exit__(
@@ -58,36 +131,46 @@ class WebSocketTestSession(WebSocketSession):
         Raises:
             BaseException: What the app raised, as it is, even in place of the `WebSocketDisconnect` that is under way.
         """
-        reason = None if isinstance(exc_value, WebSocketDisconnect) else exc_value
-        super().__exit__(exc_type, reason, traceback)
+        ended = isinstance(exc_value, WebSocketDisconnect) or type(exc_value) is disconnect_class()
+        super().__exit__(exc_type, None if ended else exc_value, traceback)
 
-    def _denied(self, response: httpx.Response, text: str) -> WebSocketDenied:
-        return denial_class()(response, text=text)
+    @property
+    def connection(self) -> StarletteConnection:
+        """The core of the session, once it is entered."""
+        return cast("StarletteConnection", self._open)
+
+    @property
+    def portal(self) -> BlockingPortal:
+        """The portal of anyio into the loop of the app, while the session is entered."""
+        self._open  # noqa: B018 - which checks that it is
+        portal: BlockingPortal = self._hop.portal
+        return portal
+
+    @property
+    def _send_rx(self) -> SentMessages:
+        return SentMessages(self)
 
     def send(self, message: Any) -> None:
         """Send an ASGI message, whichever; it does not wait for the app."""
-        self._write(message)
-
-    def send_text(self, data: str) -> None:
-        """Send a text message."""
-        self._write({"type": "websocket.receive", "text": data})
-
-    def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
-        """Send a binary message."""
-        self._write({"type": "websocket.receive", "bytes": data})
-
-    def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Send JSON, compact and in UTF-8, in a text message or in a binary one."""
-        self._write(json_message(data, mode))
-
-    def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Send ``websocket.disconnect``. What the app sends after it can be received still."""
-        self._write({"type": "websocket.disconnect", "code": code, "reason": reason})
-
-    def _write(self, message: Message) -> None:
         connection = self._open
         connection.check_writable()
         self._hop.post(lambda: connection.put(message))
+
+    def send_text(self, data: str) -> None:
+        """Send a text message."""
+        self.send({"type": "websocket.receive", "text": data})
+
+    def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
+        """Send a binary message."""
+        self.send({"type": "websocket.receive", "bytes": data})
+
+    def send_json(self, data: Any, mode: JSONMode = "text") -> None:
+        """Send JSON, compact and in UTF-8, in a text message or in a binary one."""
+        self.send(json_message(data, mode))
+
+    def close(self, code: int = 1000, reason: str | None = None) -> None:
+        """Send ``websocket.disconnect``. What the app sends after it can be received still."""
+        self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def receive(self, *, timeout: float | EllipsisType | None = ...) -> Message:
         """Wait for a message of the app, and return it as it is, ``websocket.close`` as well.
@@ -99,6 +182,58 @@ class WebSocketTestSession(WebSocketSession):
         """
         message: Message = self._next(_as_it_is, timeout)
         return message
+
+    def take_now(self) -> Message:
+        """Return a message that is here; in any thread.
+
+        Raises:
+            anyio.WouldBlock: There is none.
+        """
+        connection: Any = self.connection
+        here: Any = self._here
+
+        async def fetch() -> None:
+            here.extend(connection.take_all())
+
+        if not here and connection.messages_wait:
+            if threading.get_ident() == connection.thread:
+                here.append(connection.take())
+            else:
+                self._call(fetch)
+        try:
+            message: Message = here.popleft()
+        except IndexError:
+            raise anyio.WouldBlock from None
+        return message
+
+    def _raise_on_close(self, message: Message) -> None:
+        """Raise the end of the connection that a message of the app stands for, if it does.
+
+        Raises:
+            WebSocketDisconnect: The app has closed the connection, or rejected the handshake.
+            WebSocketDenialResponse: It has answered the handshake with a response.
+        """
+        connection = self.connection
+        if message["type"] == "websocket.close":
+            kind = disconnect_class()
+            told = {}
+            if kind is WebSocketDisconnect:
+                what = "rejected the handshake" if connection.state.rejected else "closed the connection"
+                told["text"] = f"{connection.name}: the application {what}"
+            raise kind(code=message.get("code", 1000), reason=message.get("reason", ""), **told)
+        if message["type"] == "websocket.http.response.start":
+            chunks: list[bytes] = []
+            part: Message = {"more_body": True}
+            while part.get("more_body", False):
+                part = self.receive()
+                chunks.append(part.get("body", b""))
+            raise denial_class()(
+                message["status"],
+                headers=message.get("headers"),
+                content=b"".join(chunks),
+                request=self._response.request,
+                text=f"{connection.name}: the handshake was answered with {message['status']}",
+            )
 
     def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
         """Wait for a message, and return its text.
@@ -129,17 +264,16 @@ class WebSocketTestSession(WebSocketSession):
         return json.loads(message["text"] if mode == "text" else message["bytes"])
 
     def _received(self, timeout: float | EllipsisType | None) -> Message:
-        message = self.receive(timeout=timeout)
-        if message["type"] == "websocket.close":
-            text = f"{self._open.name}: the application closed the connection"
-            raise WebSocketDisconnect(message.get("code", 1000), message.get("reason"), text=text)
+        # A `receive` that a test has put in the place of ours takes no timeout.
+        message = self.receive() if timeout is ... else self.receive(timeout=timeout)
+        self._raise_on_close(message)
         return message
 
     def __next__(self) -> Any:
         """Return the text or the bytes of the next message."""
         try:
             message = self._received(...)
-        except WebSocketDisconnect:
+        except (WebSocketDisconnect, disconnect_class()):
             raise StopIteration from None
         text = message.get("text")
         return message.get("bytes") if text is None else text

@@ -31,7 +31,7 @@ class Tally(NamedTuple):
     def told(self) -> str:
         """Return it in words."""
         if not any(self):
-            return "nothing ran on it"
+            return "no client that it replaces was used"
         nouns = ("client", "request", "WebSocket session", "lifespan")
         counted = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in zip(self, nouns, strict=True)]
         return ", ".join(counted)

@@ -20,7 +20,7 @@ from ._options import ExchangeOptions, mapping
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
 from ._tally import COUNTER
-from ._tasks import HomeLoop, raise_pending_cancellation
+from ._tasks import HomeLoop, checkpoint, raise_pending_cancellation
 from ._types import Address, ASGIApp, Background, Scope, public
 from ._websocket import WebSocketConnection
 
@@ -166,6 +166,7 @@ class AppTransport(Generic[Request, Response]):
     async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
         refused = refusal(scope)
         if refused is not None:
+            await checkpoint()
             return refuse_handshake(refused, library_of(request))
         COUNTER.websockets += 1
         agreed = acceptance(scope)
@@ -280,7 +281,7 @@ def _replacements(scope: Any, argument: str) -> dict[str, Any]:
     """Return the keys of a scope that are to be replaced, if their extensions can be offered."""
     replacements = dict(mapping(scope, argument))
     if replacements.get("extensions") is not None:
-        checked(replacements["extensions"], f'{argument}["extensions"]')
+        checked(replacements["extensions"], 'scope["extensions"]')
     return replacements
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from ._conversation import Conversation
 from ._errors import ASGIProtocolError, WebSocketDisconnect
-from ._options import ExchangeOptions, timeout_of
+from ._options import ExchangeOptions
 from ._tasks import checkpoint
 from ._types import Message, Scope, SingleCallable, public
 from ._websocket_state import ABNORMAL, NO_CODE, State, WebSocketState
@@ -69,7 +69,7 @@ class WebSocketConnection(Conversation):
         """Prepare the connection; `start` calls the app. `on_settled` is called when nothing is left to see to."""
         super().__init__(app, request, scope, options, on_settled, name=f"WebSocket {scope['path']}")
         self._limit = options.write_buffer
-        self._write_timeout = timeout_of(request.extensions, "write")
+        self._write_timeout = self._timeouts.get("write")
         self._state = self.state_class(
             subprotocols=scope["subprotocols"], offered=scope.get("extensions") or (), strict=options.strict
         )

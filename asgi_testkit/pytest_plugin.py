@@ -6,6 +6,7 @@ Without the flag it does nothing, and imports no HTTP library and no event loop.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +21,13 @@ from ._tally import COUNTER, Tally
 #: Turns the replacement on, like ``--asgi-testkit``.
 VARIABLE = "ASGI_TESTKIT_REPLACE"
 INI = "asgi_testkit_replace"
+FRESH_LOOP = "asgi_testkit_fresh_loop"
+
+#: What is left alone, and what does more in its place.
+LEFT_ALONE = {
+    "httpx.ASGITransport": "asgi_testkit.ASGITransport",
+    "httpx2.ASGITransport": "asgi_testkit.httpx2.ASGITransport",
+}
 
 YES = {"1", "true", "yes", "on"}
 NO = {"", "0", "false", "no", "off"}
@@ -49,20 +57,37 @@ class Run:
 
     def __init__(self) -> None:
         REPLACEMENT.start()
-        self.missed: list[str] = list(REPLACEMENT.missed())
+        self._fresh_loop = REPLACEMENT.fresh_loop
         self._before = COUNTER.read()
+        self._asked_before = REPLACEMENT.asked.copy()
         self._elsewhere = Tally()
+        self._asked_elsewhere: Counter[str] = Counter()
+        self.missed: list[str] = list(REPLACEMENT.missed())
 
-    def add(self, tally: Tally) -> None:
-        """Add what ran in another process."""
+    def add(self, tally: Tally, asked: dict[str, int]) -> None:
+        """Add what ran, and was asked for, in another process."""
         self._elsewhere = self._elsewhere.plus(tally)
+        self._asked_elsewhere.update(asked)
 
     def tally(self) -> Tally:
         """Return what has run on ours."""
         return COUNTER.read().since(self._before).plus(self._elsewhere)
 
+    def asked(self) -> dict[str, int]:
+        """Return how often what is left alone was asked for, by its full name."""
+        return dict(REPLACEMENT.asked - self._asked_before + self._asked_elsewhere)
+
+    def too_late(self) -> list[str]:
+        """Say what could not be replaced, in a line or in none."""
+        line = (
+            f"asgi-testkit came too late for {', '.join(self.missed)}: another plugin had imported it. "
+            f"`{VARIABLE}=1 pytest -p asgi_testkit` comes before other plugins."
+        )
+        return [line] if self.missed else []
+
     def end(self) -> None:
         """Put back what was replaced."""
+        REPLACEMENT.fresh_loop = self._fresh_loop
         REPLACEMENT.stop()
 
 
@@ -75,9 +100,11 @@ EARLY_RUNS: list[Run] = [Run()] if wanted_by_environment() else []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the flag and the setting."""
-    does = "replace the test clients of Starlette, FastAPI, httpx, httpx2, httpx-ws and asgi-lifespan by asgi-testkit's"
+    does = "replace the test clients of Starlette, FastAPI, httpx-ws, httpx2 and asgi-lifespan by asgi-testkit's"
     parser.getgroup("asgi-testkit").addoption("--asgi-testkit", action="store_true", default=False, help=does)
     parser.addini(INI, f"{does}, as --asgi-testkit", type="bool", default=False)
+    alone = "with --asgi-testkit: each request of a TestClient outside of `with` gets an event loop of its own"
+    parser.addini(FRESH_LOOP, f"{alone}, as with Starlette's", type="bool", default=False)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,48 +125,64 @@ def begin(config: pytest.Config, *, flag: bool) -> None:
     if RUN not in config.stash and (flag or config.getini(INI) or wanted_by_environment()):
         run = config.stash[RUN] = EARLY_RUNS.pop() if EARLY_RUNS else Run()
         config.add_cleanup(run.end)
+        REPLACEMENT.fresh_loop = config.getini(FRESH_LOOP)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what is replaced, and what could not be."""
+    """Say what is replaced, what is left alone, and what could not be replaced."""
     if RUN not in config.stash:
         return []
-    lines = [f"asgi-testkit {__version__} in place of: {', '.join(replaced())}"]
-    if missed := config.stash[RUN].missed:
-        lines.append(
-            f"asgi-testkit came too late for {', '.join(missed)}: another plugin had imported it. "
-            f"`{VARIABLE}=1 pytest -p asgi_testkit` comes before other plugins."
-        )
-    return lines
+    return [
+        f"asgi-testkit {__version__} in place of: {', '.join(replaced())}",
+        *(f"{name} is left alone: import {ours}" for name, ours in LEFT_ALONE.items() if installed(name)),
+        *config.stash[RUN].too_late(),
+    ]
 
 
 def replaced() -> Iterator[str]:
     """Yield what is replaced of each installed package, with its version."""
     for module, names in REPLACEMENT.targets.items():
-        package = package_of(module)
-        try:
-            installed = f"{package.replace('_', '-')} {version(package)}"
-        except PackageNotFoundError:
-            continue
-        yield f"{', '.join(f'{module}.{name}' for name in names)} ({installed})"
+        given = [f"{module}.{name}" for name, replacement in names.items() if replacement is not None]
+        if given and (release := installed(module)):
+            yield f"{', '.join(given)} ({release})"
+
+
+def installed(name: str) -> str:
+    """Return the package that a name belongs to, with its version; "" if it is not installed."""
+    package = package_of(name)
+    try:
+        return f"{package.replace('_', '-')} {version(package)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Have a worker of pytest-xdist hand in its numbers."""
     config = session.config
     if RUN in config.stash and hasattr(config, "workeroutput"):
-        config.workeroutput[INI] = tuple(config.stash[RUN].tally())
+        run = config.stash[RUN]
+        config.workeroutput[INI] = tuple(run.tally()), run.asked()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take the numbers of a worker. One that crashed has none."""
-    numbers = getattr(node, "workeroutput", {}).get(INI)
-    if numbers and RUN in node.config.stash:
-        node.config.stash[RUN].add(Tally(*numbers))
+    report = getattr(node, "workeroutput", {}).get(INI)
+    if report and RUN in node.config.stash:
+        numbers, asked = report
+        node.config.stash[RUN].add(Tally(*numbers), asked)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what ran on ours."""
-    if RUN in config.stash:
-        terminalreporter.write_line(f"asgi-testkit: {config.stash[RUN].tally().told()}")
+    """Say what ran on ours, and what could not."""
+    if RUN not in config.stash:
+        return
+    run = config.stash[RUN]
+    terminalreporter.write_line(f"asgi-testkit: {run.tally().told()}")
+    for name in sorted(run.asked()):
+        terminalreporter.write_line(
+            f"asgi-testkit: this run used {name}, which is left alone: what goes over it is not counted or checked. "
+            f"{LEFT_ALONE[name]} takes its place if it is imported."
+        )
+    for line in run.too_late():  # said at the head as well, which -q hides
+        terminalreporter.write_line(line)

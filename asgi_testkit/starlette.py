@@ -21,11 +21,11 @@ import starlette.exceptions
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ._cookies import CookieTypes
-from ._core import CLIENT_NAME, sending_options
+from ._core import CLIENT_NAME
 from ._errors import WebSocketDenied
-from ._portal import PortalTransport
-from ._starlette_core import StarletteCore, StarletteTransport
-from ._starlette_errors import WebSocketDisconnect, denial_class
+from ._replacement import REPLACEMENT
+from ._starlette_core import StarletteBlockingTransport, StarletteCore, StarletteTransport, Upgrade
+from ._starlette_errors import WebSocketDisconnect, denial_class, in_starlettes_client
 from ._starlette_session import WebSocketTestSession
 from ._sync import BlockingClient
 from ._transport import MESSAGE_LEVEL
@@ -65,6 +65,8 @@ else:
 
 
 _library = library()
+_Headers = _library.Headers
+_UNSET = _library.USE_CLIENT_DEFAULT
 
 _NO_TIMEOUT = (
     "You should not use the 'timeout' argument with the TestClient. "
@@ -93,10 +95,10 @@ class TestClient(
     _transport_class = StarletteTransport
     _session_class = WebSocketTestSession
     _core_class = StarletteCore
-    _blocking_class = PortalTransport
+    _blocking_class = StarletteBlockingTransport
 
     _core: StarletteCore
-    _blocking: PortalTransport
+    _blocking: StarletteBlockingTransport
     _portal: BlockingPortal | None = None
 
     def __init__(
@@ -112,7 +114,7 @@ class TestClient(
         follow_redirects: bool = True,  # noqa: FBT001, FBT002
         client: Address | None = (CLIENT_NAME, 50000),
         *,
-        fresh_loop: bool = False,
+        fresh_loop: bool | None = None,
         lifespan: LifespanMode = "on",
         startup_timeout: float | None = None,
         shutdown_timeout: float | None = None,
@@ -135,7 +137,8 @@ class TestClient(
             follow_redirects: Whether redirects are followed.
             client: Host and port of the peer that the app sees.
             fresh_loop: Whether each request outside of ``with`` gets an event loop of its own, as with Starlette.
-                Otherwise all clients share one: that is much faster.
+                Otherwise all clients share one: that is much faster. None: as the setting ``asgi_testkit_fresh_loop``
+                says, with ``pytest --asgi-testkit``; without that, they share one.
             lifespan: ``"on"``, ``"auto"`` or ``"off"``; see `LifespanManager`.
             startup_timeout: Seconds that the app's startup may take; None for no limit.
             shutdown_timeout: Seconds that the app's shutdown may take; None for no limit.
@@ -167,9 +170,11 @@ class TestClient(
             **options,
         )
         self.async_backend: dict[str, Any] = {"backend": backend, "backend_options": dict(backend_options or {})}
-        self._blocking.fresh_loop = fresh_loop
-        if getattr(type(self), _FACTORY) is not _OWN_FACTORY:  # a subclass has one, as is done with Starlette's
-            self._blocking.portal_factory = self._portal_factory
+        self._blocking.fresh_loop = REPLACEMENT.fresh_loop if fresh_loop is None else fresh_loop
+        if getattr(type(self), _FACTORY) is _OWN_FACTORY:
+            self._blocking.usually(self._portal_factory)
+        else:  # a subclass has one, as is done with Starlette's
+            self._blocking.own_factory = self._portal_factory
 
     @property
     def app(self) -> ASGIApp:
@@ -182,8 +187,15 @@ class TestClient(
 
     @property
     def app_state(self) -> dict[str, Any]:
-        """What the app keeps in ``scope["state"]``. Each request gets a shallow copy."""
+        """What the app keeps in ``scope["state"]``. Each request gets a shallow copy.
+
+        As with Starlette's, another dict that is put here is that of the lifespan alone.
+        """
         return self._core.app_state
+
+    @app_state.setter
+    def app_state(self, state: dict[str, Any]) -> None:
+        self._core.app_state = state
 
     @property
     def task(self) -> Future[None]:
@@ -199,7 +211,8 @@ class TestClient(
     @portal.setter
     def portal(self, portal: BlockingPortal | None) -> None:
         self._portal = portal
-        self._blocking.portal_factory = None if portal is None else self._portal_factory
+        if getattr(type(self), _FACTORY) is _OWN_FACTORY:
+            self._blocking.own_factory = None if portal is None else self._portal_factory
 
     @contextmanager
     def _portal_factory(self) -> Iterator[BlockingPortal]:
@@ -211,9 +224,9 @@ class TestClient(
 
     def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:
         """Build and send a request, as Starlette's; ``timeout=`` is ignored, with its warning."""
-        if options.get("timeout", _library.USE_CLIENT_DEFAULT) is not _library.USE_CLIENT_DEFAULT:
+        if options.get("timeout", _UNSET) is not _UNSET:
             warnings.warn(_NO_TIMEOUT, _DEPRECATION, stacklevel=2)
-        return super().request(method, url, **options)
+        return _Client.request(self, method, url, **options)  # which warns of cookies
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """Build a request; ``timeout=`` is ignored."""
@@ -229,22 +242,34 @@ class TestClient(
             url: Relative to ``ws://testserver``, or absolute.
             subprotocols: What to offer to the app.
             options: What ``client.get`` takes.
+
+        Raises:
+            RuntimeError: The request was answered by something else than the client's app: a mount of the client, say.
         """
-        headers = _library.Headers(options.pop("headers", None))
+        headers = _Headers(options.pop("headers", None))
         headers.setdefault("connection", "upgrade")
         headers.setdefault("sec-websocket-key", "testserver==")
         headers.setdefault("sec-websocket-version", "13")
         if subprotocols is not None:
             headers.setdefault("sec-websocket-protocol", ", ".join(subprotocols))
-        extensions = {**(options.pop("extensions", None) or {}), MESSAGE_LEVEL: True}
-        sending = {**sending_options(options), "follow_redirects": False}
-
-        def connect() -> httpx.Response:
-            target = urljoin("ws://testserver", str(url))
-            request = self.build_request("GET", target, headers=headers, extensions=extensions, **options)
-            return self.send(request, stream=True, **sending)
-
-        return WebSocketTestSession(connect)
+        options["extensions"] = {**(options.get("extensions") or {}), MESSAGE_LEVEL: None}
+        target = urljoin("ws://testserver", str(url))
+        try:
+            response = _Client.request(self, "GET", target, headers=headers, **options)
+        except Upgrade as upgrade:
+            request = upgrade.request
+        else:
+            msg = (
+                f"{response.url} is not served by the app of this TestClient, and a session needs that. Is it mounted?"
+            )
+            raise RuntimeError(msg)
+        found = in_starlettes_client("WebSocketTestSession")
+        derived = isinstance(found, type) and issubclass(found, WebSocketTestSession)  # a test has put it there
+        kind: Any = found if derived else WebSocketTestSession
+        way = self._blocking
+        session: WebSocketTestSession = kind(way.app, way.scope_of(request), way.portal_factory)
+        session.goes_over(way, request)
+        return session
 
 
 _FACTORY = "_portal_factory"

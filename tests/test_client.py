@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -23,11 +25,12 @@ from asgi_testkit import (
 )
 from asgi_testkit._core import with_user_agent
 from asgi_testkit._http import library_of
+from asgi_testkit._tasks import soon_threadsafe
 
 from .apps import NOT_STARTED, NOT_STOPPED, RECEIVE, STARTED, STOPPED, Living, mirror, well
 from .backends import BACKENDS, Backend
 from .faces import AwaitedClient, Client, Face
-from .messages import Gate, body, hello, start
+from .messages import Gate, accept, body, hello, say, start
 
 CLIENTS = [pytest.param(AsyncClient, id="awaited"), pytest.param(TestClient, id="blocking")]
 
@@ -752,3 +755,115 @@ def test_mirror_tells_what_it_was_sent(face: Face) -> None:
         request = json.loads(client.request("PUT", "/a?b", content=b"c").text)
     assert (request["method"], request["path"], request["query"], request["body"]) == ("PUT", "/a", "b", "c")
     assert request["root_path"] == ""
+
+
+# Every awaited call is a checkpoint
+
+
+REFUSED = {"upgrade": "websocket", "connection": "upgrade"}  # the rest of a handshake is missing
+
+CALLS: dict[str, Callable[[AsyncClient, Any, Any], Awaitable[object]]] = {
+    "get": lambda client, session, response: client.get("/"),
+    "refused": lambda client, session, response: client.get(
+        "/", headers={"upgrade": "websocket", "connection": "upgrade"}
+    ),
+    "chunk": lambda client, session, response: anext(response),
+    "send": lambda client, session, response: session.send_text("x"),
+    "receive": lambda client, session, response: session.receive(),
+    "wait": lambda client, session, response: ended(session.wait(0)),
+    "aclose": lambda client, session, response: client.aclose(),
+    "lifespan": lambda client, session, response: LifespanManager(client.app, lifespan="off").__aenter__(),
+}
+
+
+async def ended(wait: Awaitable[None]) -> None:
+    with suppress(TimeoutError):
+        await wait
+
+
+async def never_suspends(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await accept(send)
+        for _ in range(100):
+            await say(send, "x")
+        await anyio.sleep_forever()
+    elif scope["path"] == "/stream":
+        await start(send)
+        for _ in range(100):
+            await body(send, b"x", more=True)
+        await anyio.sleep_forever()
+    else:
+        await hello(scope, receive, send)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", CALLS)
+async def test_an_awaited_call_lets_the_loop_turn_and_raises_a_cancellation(name: str) -> None:
+    client = AsyncClient(never_suspends, lifespan="off", disconnect_grace=0, timeout=None)
+    async with (
+        client.websocket_connect("/") as session,
+        AsyncClient(never_suspends, disconnect_grace=0).stream("GET", "/stream") as response,
+    ):
+        chunks = response.stream.__aiter__()  # type: ignore[union-attr]  # an AsyncByteStream
+        turned: list[str] = []
+        soon_threadsafe()(lambda: turned.append("round"))
+        with anyio.fail_after(5):
+            for _ in range(1 if name == "aclose" else 20):
+                await CALLS[name](client, session, chunks)
+        assert turned
+        if name != "aclose":
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await CALLS[name](client, session, chunks)
+                pytest.fail("was not cancelled")  # pragma: no cover
+            assert scope.cancelled_caught
+
+
+@pytest.mark.anyio
+async def test_a_native_cancellation_that_is_pending_comes_first(anyio_backend: tuple[str, dict[str, Any]]) -> None:
+    if anyio_backend[0] == "trio":
+        return
+    called: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        called.append("app")  # pragma: no cover - it must not be
+
+    async def cancel_oneself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await AsyncClient(app).get("/")
+
+    task = asyncio.ensure_future(cancel_oneself())
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert called == []
+
+
+@pytest.mark.anyio
+async def test_a_request_after_a_cancellation_that_was_caught_works(anyio_backend: tuple[str, dict[str, Any]]) -> None:
+    if anyio_backend[0] == "trio":
+        return
+
+    async def clean_up() -> str:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            return (await AsyncClient(hello).get("/")).text  # noqa: B012 - that is the test
+
+    task = asyncio.ensure_future(clean_up())
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == "hello"
+
+
+@pytest.mark.anyio
+async def test_a_service_may_call_itself_as_deep_as_it_likes() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        depth = int(scope["path"][1:])
+        if depth:
+            await client.get(f"/{depth - 1}")
+        await hello(scope, receive, send)
+
+    client = AsyncClient(app, timeout=60)
+    assert (await client.get("/150")).text == "hello"

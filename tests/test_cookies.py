@@ -69,6 +69,10 @@ def open_browser(face: Face, base_url: str = "http://testserver", **options: Any
         ("http://testserver:8000", "a=1; Domain=testserver"),
         ("http://localhost", "a=1; Domain=localhost"),
         ("http://localhost:8000", "a=1"),
+        ("http://testserver", "a=1; Domain=; Path=/"),
+        ("http://testserver:8000", "a=1; Domain=."),
+        ("http://test.example", "a=1; Domain="),
+        ("http://127.0.0.1:8000", "a=1; Domain="),
         ("http://127.0.0.1", "a=1"),
         ("http://127.0.0.1:8000", "a=1; Domain=127.0.0.1"),
         ("http://[::1]", "a=1"),
@@ -166,7 +170,7 @@ def test_a_cookie_replaces_its_like_with_and_without_a_domain(face: Face) -> Non
         assert browser.sent() == {"a=3"}
 
 
-@pytest.mark.parametrize("domain", ["", "; Domain=testserver"])
+@pytest.mark.parametrize("domain", ["", "; Domain=testserver", "; Domain="])
 def test_a_cookie_is_deleted_by_one_that_has_expired(face: Face, domain: str) -> None:
     with open_browser(face) as browser:
         browser.receive("a=1; Domain=testserver")

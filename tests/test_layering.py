@@ -26,32 +26,36 @@ LAYERS = (
     {"_request_body", "_hop", "_conversation"},
     {"_exchange", "_websocket", "_lifespan"},
     {"_wire", "_response", "_session", "_loops"},
-    {"_transport", "_like_httpx", "_heads"},
+    {"_transport", "_heads"},
     {"_blocking_wire", "_lenient"},
     {"_blocking"},
     {"_blocking_session", "_cookies", "_core", "_portal"},
     {"_client"},
     {"_sync", "_starlette_errors"},
-    {"_starlette_core", "_starlette_session"},
+    {"_starlette_core"},
+    {"_starlette_session"},
     {"_like_httpx_ws"},
-    {"_for_httpx", "_for_httpx_ws", "_for_asgi_lifespan"},
+    {"_for_httpx_ws", "_for_asgi_lifespan"},
     {"__init__"},
-    {"httpx2", "_for_httpx2"},
+    {"httpx2"},
     {"_replacement", "_for_httpx2_ws"},
     {"pytest_plugin", "starlette"},
 )
 
 #: Who may know of threads, who may wait, and who may speak of httpx: most of these in annotations only.
-THREADS = {"_hop", "_loops", "_blocking", "_portal", "_sync", "_starlette_core", "starlette"}
+THREADS = {
+    *("_hop", "_loops", "_blocking", "_portal", "_sync"),
+    *("_starlette_core", "_starlette_session", "starlette"),
+}
 ANYIO = {
     *("_tasks", "_loops", "_request_body", "_conversation", "_websocket", "_wire", "_lifespan"),
-    *("_transport", "_like_httpx", "_portal", "_sync", "_like_httpx_ws", "starlette"),
+    *("_transport", "_portal", "_sync", "_starlette_session", "_like_httpx_ws", "starlette"),
 }
 HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
-    *("_heads", "_client", "_sync", "_like_httpx", "_for_httpx", "_like_httpx_ws", "_for_httpx_ws"),
-    *("_lenient", "_portal", "_starlette_session", "starlette"),
+    *("_heads", "_client", "_sync", "_like_httpx_ws", "_for_httpx_ws"),
+    *("_lenient", "_portal", "_starlette_core", "_starlette_session", "starlette"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
@@ -66,7 +70,7 @@ OUTSIDE = {
     "anyio.from_thread": THREADS,
     "anyio.to_thread": THREADS,
     "httpx": HTTPX,
-    "httpx2": {"httpx2", "_for_httpx2", "_for_httpx2_ws", "starlette"},
+    "httpx2": {"httpx2", "_for_httpx2_ws", "starlette"},
     "wsproto": {"_wire"},
     "pytest": {"pytest_plugin"},
     "starlette": {"_starlette_errors", "starlette"},
@@ -160,13 +164,13 @@ def test_a_module_uses_only_what_lies_above_it(module: str) -> None:
             "_client",
             "import concurrent.futures",
             "concurrent.futures",
-            "only _blocking, _hop, _loops, _portal, _starlette_core, _sync, starlette may",
+            "only _blocking, _hop, _loops, _portal, _starlette_core, _starlette_session, _sync, starlette may",
         ),
         (
             "_client",
             "import anyio\nanyio.to_thread.run_sync(f)",
             "anyio.to_thread.run_sync",
-            "_starlette_core, _sync, starlette may",
+            "_starlette_core, _starlette_session, _sync, starlette may",
         ),
         ("_http_state", "import anyio", "anyio", "only _conversation"),
         ("_client", "import requests", "requests", "no dependency"),

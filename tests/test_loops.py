@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import sys
 import textwrap
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -539,3 +541,118 @@ def test_the_loop_of_bare_clients_goes_on_between_two_requests(backend: Backend)
 
     TestClient(app, backend=backend.name, backend_options=backend.options).get("/")
     assert rang.wait(10)
+
+
+# Loops that wait for each other
+
+SERVICES = """
+    import sys, threading
+    from asgi_testkit import TestClient
+
+    options = {"backend": sys.argv[2], "backend_options": {"use_uvloop": True} if sys.argv[3:] else {}}
+
+    async def reply(send):
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def c(scope, receive, send):
+        await reply(send)
+
+    async def b(scope, receive, send):
+        assert scope["type"] == "http"
+        assert TestClient(c, **options).get("/").text == "ok"
+        await reply(send)
+
+    async def calls_through_an_entered_client(scope, receive, send):
+        with TestClient(b, **options) as client:
+            assert client.get("/").text == "ok"
+        await reply(send)
+
+    async def waits_for_another_thread(scope, receive, send):
+        texts = []
+        thread = threading.Thread(target=lambda: texts.append(TestClient(c, **options).get("/").text))
+        thread.start()
+        thread.join()
+        assert texts == ["ok"]
+        await reply(send)
+
+    print(TestClient(globals()[sys.argv[1]], **options).get("/").text)
+    print(TestClient(c, **options).get("/").text)
+"""
+
+
+@pytest.mark.parametrize("app", ["calls_through_an_entered_client", "waits_for_another_thread"])
+@pytest.mark.parametrize("backend", [("asyncio",), ("asyncio", "uvloop"), ("trio",)], ids=" ".join)
+def test_services_that_call_each_other_do_not_wait_for_each_other_for_ever(app: str, backend: tuple[str, ...]) -> None:
+    assert run_program(SERVICES, app, *backend, may_complain=True).split() == ["ok", "ok"]
+
+
+def test_a_loop_that_an_app_has_ended_says_of_what(backend: Backend) -> None:
+    async def leave() -> None:
+        await anyio.lowlevel.checkpoint()
+        sys.exit("no configuration")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if backend.name == "trio":  # where no task is outside of all nurseries
+            async with anyio.create_task_group() as group:
+                group.start_soon(leave)
+        left.append(asyncio.ensure_future(leave()))
+        await anyio.sleep_forever()
+
+    left: list[Any] = []
+    client = TestClient(app, backend=backend.name, backend_options=backend.options)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - on trio, the group itself
+        client.get("/")
+    if backend.name != "trio":
+        assert isinstance(caught.value, RuntimeError)
+        assert isinstance(caught.value.__cause__, SystemExit)
+        assert "It has died of SystemExit('no configuration')" in str(caught.value)
+    assert "no configuration" in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_client_is_entered_by_one_thread_and_left_by_one() -> None:
+    story: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        story.append("started")
+        inside.set()
+        await anyio.to_thread.run_sync(go_on.wait, 10)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        story.append("stopped")
+        await send({"type": "lifespan.shutdown.complete"})
+
+    client = TestClient(app)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.__enter__)
+        assert inside.wait(10)
+        with pytest.raises(RuntimeError, match="this TestClient is entered already"):
+            client.__enter__()
+        go_on.set()
+        first.result(10)
+        for left in [pool.submit(client.__exit__) for _ in range(2)]:
+            left.result(10)
+    assert story == ["started", "stopped"]
+    with client:
+        assert story == ["started", "stopped", "started"]
+
+
+def test_a_client_that_could_not_be_entered_can_be_entered_again() -> None:
+    attempts: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        attempts.append("startup")
+        if len(attempts) == 1:
+            raise LookupError("the first time")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    client = TestClient(app)
+    with pytest.raises(LookupError, match="the first time"):
+        client.__enter__()
+    with client:
+        assert attempts == ["startup", "startup"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import starlette.testclient
 
 import asgi_testkit
 from asgi_testkit import pytest_plugin
@@ -24,9 +25,12 @@ Run = Callable[..., pytest.RunResult]
 FLAG = "--asgi-testkit"
 SETTING = "[pytest]\nasgi_testkit_replace = true\n"
 
-#: The library that this suite runs on, by its own name, and where ours for it is.
+#: Where that comes from which the suites below ask for.
+OURS = "asgi_testkit.starlette"
+THEIRS = "starlette.testclient"
+
+#: The library that this suite runs on, by its own name.
 HTTPX = httpx.__name__
-OURS = f"asgi_testkit._for_{HTTPX}"
 
 APP = """
 async def app(scope, receive, send):
@@ -44,26 +48,37 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b"hello"})
 """
 
-#: Two tests, which take the transport in two ways and pass on any.
-SUITE = f"""
-import asyncio
-import {HTTPX}
-from {HTTPX} import ASGITransport
+#: Two tests, which take the client in two ways and pass on any.
+SUITE = """
+import starlette.testclient
+from starlette.testclient import TestClient
 from app import app
 
-def get(transport):
+def test_imported():
+    print("imported:", TestClient.__module__)
+    assert TestClient(app).get("/").text == "hello"
+
+def test_attribute():
+    print("attribute:", starlette.testclient.TestClient.__module__)
+    assert starlette.testclient.TestClient(app=app).get("/").text == "hello"
+"""
+
+#: One test, which uses what is left alone.
+ON_THEIR_OWN = f"""
+import asyncio
+import {HTTPX}
+from app import app
+
+def test_it():
+    transport = {HTTPX}.ASGITransport(app)
+    assert transport.app is app
+    assert type(transport).__module__ == "{HTTPX}"
+
     async def main():
         async with {HTTPX}.AsyncClient(transport=transport, base_url="http://test") as client:
             assert (await client.get("/")).text == "hello"
+
     asyncio.run(main())
-
-def test_imported():
-    print("imported:", ASGITransport.__module__)
-    get(ASGITransport(app))
-
-def test_attribute():
-    print("attribute:", {HTTPX}.ASGITransport.__module__)
-    get({HTTPX}.ASGITransport(app=app))
 """
 
 
@@ -111,7 +126,7 @@ def took_ours(result: pytest.RunResult) -> bool:
     text = result.stdout.str()
     result.assert_outcomes(passed=2)
     ours = [f"{way}: asgi_testkit" in text for way in ("imported", "attribute")]
-    theirs = [f"{way}: {HTTPX}" in text for way in ("imported", "attribute")]
+    theirs = [f"{way}: {THEIRS}" in text for way in ("imported", "attribute")]
     assert ours == [not each for each in theirs]
     assert ours[0] == ours[1]
     return ours[0]
@@ -121,10 +136,10 @@ def took_ours(result: pytest.RunResult) -> bool:
 
 
 def test_with_the_flag_names_are_replaced_and_afterwards_put_back(run: Run) -> None:
-    original = httpx.ASGITransport
+    original = starlette.testclient.TestClient
     finders = list(sys.meta_path)
     assert took_ours(run(FLAG))
-    assert httpx.ASGITransport is original
+    assert starlette.testclient.TestClient is original
     assert not REPLACEMENT.active
     assert sys.meta_path == finders
 
@@ -168,7 +183,7 @@ def test_a_variable_that_says_neither_yes_nor_no_is_an_error(
 
 
 def test_a_conftest_finds_names_replaced(run_program: Run, pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(f"from {HTTPX} import ASGITransport\nprint('conftest:', ASGITransport.__module__)")
+    pytester.makeconftest("from starlette.testclient import TestClient\nprint('conftest:', TestClient.__module__)")
     result = run_program(FLAG)
     assert took_ours(result)
     assert f"conftest: {OURS}" in result.outlines
@@ -177,7 +192,7 @@ def test_a_conftest_finds_names_replaced(run_program: Run, pytester: pytest.Pyte
 def test_with_the_variable_a_plugin_that_comes_next_finds_names_replaced(
     run_program: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytester.makepyfile(plugin=f"from {HTTPX} import ASGITransport\nprint('plugin:', ASGITransport.__module__)")
+    pytester.makepyfile(plugin="from starlette.testclient import TestClient\nprint('plugin:', TestClient.__module__)")
     monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
     result = run_program("-p", "plugin")
     assert took_ours(result)
@@ -197,11 +212,13 @@ def test_what_the_variable_began_on_import_is_the_first_run(monkeypatch: pytest.
 
 
 def test_a_plugin_that_took_an_original_before_is_named(run: Run, pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(early=f"from {HTTPX} import ASGITransport as Transport")
+    pytester.makepyfile(early="from starlette.testclient import TestClient as Manager")
     pytester.syspathinsert()
     result = run("-p", "early", FLAG)
     assert took_ours(result)
-    result.stdout.fnmatch_lines(["asgi-testkit came too late for *early.Transport*`ASGI_TESTKIT_REPLACE=1 pytest -p *"])
+    told = "asgi-testkit came too late for *early.Manager*`ASGI_TESTKIT_REPLACE=1 pytest -p *"
+    result.stdout.fnmatch_lines([told, "collected*", told])
+    run("-p", "early", "-q", FLAG).stdout.fnmatch_lines([told])
 
 
 def test_a_conftest_may_bring_the_plugin(pytester: pytest.Pytester) -> None:
@@ -215,7 +232,7 @@ def test_a_run_inside_a_run_leaves_the_outer_one_what_it_has(run: Run, pytester:
     REPLACEMENT.start()
     try:
         assert took_ours(run(FLAG))
-        assert httpx.ASGITransport.__module__ == OURS
+        assert starlette.testclient.TestClient.__module__ == OURS
     finally:
         REPLACEMENT.stop()
 
@@ -225,29 +242,132 @@ def test_a_run_that_does_not_get_to_its_tests_puts_everything_back(run: Run) -> 
     assert not REPLACEMENT.active
 
 
+# A loop for each request
+
+#: A test that passes where each bare request has an event loop of its own.
+WANTS_FRESH_LOOPS = """
+import asyncio
+from starlette.testclient import TestClient
+
+async def app(scope, receive, send):
+    loops.append(asyncio.get_running_loop())
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body"})
+
+loops = []
+
+def test_it():
+    client = TestClient(app)
+    client.get("/")
+    client.get("/")
+    assert len(set(loops)) == 2
+"""
+
+FRESH = ("-o", "asgi_testkit_fresh_loop=true")
+
+
+def test_a_setting_gives_each_bare_request_of_the_drop_in_a_loop_of_its_own(run: Run, folder: pytest.Pytester) -> None:
+    folder.makepyfile(test_suite=WANTS_FRESH_LOOPS)
+    run().assert_outcomes(passed=1)
+    run(FLAG).assert_outcomes(failed=1)
+    run(FLAG, *FRESH).assert_outcomes(passed=1)
+    assert not REPLACEMENT.fresh_loop
+    run(FLAG).assert_outcomes(failed=1)
+    run(*FRESH).assert_outcomes(passed=1)
+
+
+def test_the_setting_for_loops_reaches_workers_and_what_the_variable_began(
+    run_program: Run, folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.makepyfile(test_suite=WANTS_FRESH_LOOPS)
+    run_program(FLAG, "-p", "xdist", "-n", "1", *FRESH).assert_outcomes(passed=1)
+    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    folder.makeini("[pytest]\nasgi_testkit_fresh_loop = true")
+    run_program().assert_outcomes(passed=1)
+
+
+def test_a_client_that_says_what_it_wants_gets_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asgi_testkit.starlette import TestClient
+
+    monkeypatch.setattr(REPLACEMENT, "fresh_loop", True)
+    names: dict[str, Any] = {}
+    exec(WANTS_FRESH_LOOPS, names)
+    for wanted, loops in ((None, 2), (True, 2), (False, 1)):
+        names["loops"].clear()
+        client = TestClient(names["app"], fresh_loop=wanted)
+        client.get("/")
+        client.get("/")
+        assert len(set(names["loops"])) == loops
+
+
 # What is said
 
 
 def test_the_header_names_what_is_replaced_with_the_versions(run: Run) -> None:
     [line] = [line for line in run(FLAG).outlines if line.startswith("asgi-testkit ")]
     assert line.startswith(f"asgi-testkit {asgi_testkit.__version__} in place of: starlette.testclient.TestClient, ")
-    assert f"{HTTPX}.ASGITransport ({HTTPX} {version(HTTPX)})" in line
+    assert f"fastapi.testclient.TestClient (fastapi {version('fastapi')})" in line
+    assert "httpx.ASGITransport" not in line
     assert f"httpx_ws.transport.ASGIWebSocketTransport (httpx-ws {version('httpx-ws')})" in line
 
 
 def test_what_is_not_installed_is_not_in_the_header(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(REPLACEMENT, "targets", {HTTPX: REPLACEMENT.targets[HTTPX], "no_such_package": {"A": "b:A"}})
-    run(FLAG).stdout.fnmatch_lines([f"asgi-testkit * in place of: {HTTPX}.ASGITransport ({HTTPX} {version(HTTPX)})"])
+    targets = {THEIRS: REPLACEMENT.targets[THEIRS], "no_such_package": {"A": "b:A"}}
+    monkeypatch.setattr(REPLACEMENT, "targets", targets)
+    monkeypatch.setattr(pytest_plugin, "LEFT_ALONE", {"no_such_package.B": "b.B"})
+    result = run(FLAG)
+    result.stdout.fnmatch_lines(
+        [f"asgi-testkit * in place of: {THEIRS}.TestClient* (starlette {version('starlette')})"]
+    )
+    result.stdout.no_fnmatch_line("*no_such_package*")
+
+
+def test_the_header_names_what_is_left_alone_and_what_does_more(run: Run) -> None:
+    lines = run(FLAG).outlines
+    assert "httpx.ASGITransport is left alone: import asgi_testkit.ASGITransport" in lines
+    assert "httpx2.ASGITransport is left alone: import asgi_testkit.httpx2.ASGITransport" in lines
 
 
 def test_the_end_says_how_much_ran_on_ours(run: Run) -> None:
     result = run(FLAG)
     assert "asgi-testkit: 2 clients, 2 requests, 0 WebSocket sessions, 0 lifespans" in result.outlines
+    result.stdout.no_fnmatch_line("*this run used*")
 
 
 def test_the_end_says_that_nothing_ran_on_ours(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_suite="def test_it(): pass")
-    assert "asgi-testkit: nothing ran on it" in run(FLAG).outlines
+    assert "asgi-testkit: no client that it replaces was used" in run(FLAG).outlines
+
+
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")], ids=["one process", "workers"])
+@pytest.mark.parametrize("early", [False, True], ids=["asked for in the run", "taken before"])
+def test_the_end_says_that_what_is_left_alone_was_used(
+    run_program: Run, pytester: pytest.Pytester, options: tuple[str, ...], early: bool
+) -> None:
+    pytester.makepyfile(test_suite=ON_THEIR_OWN)
+    if early:
+        pytester.makepyfile(
+            test_suite=ON_THEIR_OWN.replace(f"{HTTPX}.ASGITransport", "early.Transport").replace(
+                "import", "import early,", 1
+            ),
+            early=f"from {HTTPX} import ASGITransport as Transport",
+        )
+        pytester.syspathinsert()
+        options = (*options, "-p", "early")
+    result = run_program(FLAG, *options)
+    result.assert_outcomes(passed=1)
+    ours = pytest_plugin.LEFT_ALONE[f"{HTTPX}.ASGITransport"]
+    result.stdout.fnmatch_lines(
+        [f"asgi-testkit: this run used {HTTPX}.ASGITransport, which is left alone*{ours} takes *"]
+    )
+    result.stdout.no_fnmatch_line("*too late*")
+
+
+def test_that_it_was_used_is_told_by_the_run_in_which_it_was(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_suite=ON_THEIR_OWN)
+    run(FLAG).stdout.fnmatch_lines(["*this run used*"])
+    pytester.makepyfile(test_suite="def test_it(): pass")
+    run(FLAG).stdout.no_fnmatch_line("*this run used*")
 
 
 @pytest.mark.parametrize("kind", ["AsyncClient", "TestClient"])
@@ -285,7 +405,7 @@ def test_numbers_are_told_in_words() -> None:
 
 
 def test_workers_replace_names_too_and_their_numbers_are_added_up(run_program: Run, pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(f"from {HTTPX} import ASGITransport\nassert 'asgi_testkit' in ASGITransport.__module__")
+    pytester.makeconftest("from starlette.testclient import TestClient\nassert 'asgi_testkit' in TestClient.__module__")
     result = run_program(FLAG, "-p", "xdist", "-n", "2", "--dist", "each")
     result.assert_outcomes(passed=4)
     assert "asgi-testkit: 4 clients, 4 requests, 0 WebSocket sessions, 0 lifespans" in result.outlines

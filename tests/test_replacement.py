@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
+import asgi_lifespan
 import pytest
 
 from asgi_testkit._replacement import TARGETS, Replacement
@@ -29,8 +29,10 @@ PACKAGES = {
         class Client: name = "theirs"
         class Session: name = "theirs"
         class Kept: pass
+        class Noted: name = "theirs"
 
         def make(): return Client()
+        def note(): return Noted()
         def __getattr__(name):
             if name == "Old": return "an old name"
             raise AttributeError(name)
@@ -52,8 +54,8 @@ PACKAGES = {
         from theirs.client import *
     """,
 }
-TABLE = {
-    "theirs.client": {"Client": "ours:Client", "Session": "ours:Session"},
+TABLE: dict[str, dict[str, str | None]] = {
+    "theirs.client": {"Client": "ours:Client", "Session": "ours:Session", "Noted": None},
     "built_on": {"BuiltOn": "ours:BuiltOn"},
     "broken": {"Client": "ours:Client"},
     "mere_folder": {"Client": "ours:Client"},
@@ -137,22 +139,23 @@ def test_packages_of_the_table_get_each_other_s_originals_whenever_they_ask(repl
 
 def test_this_package_gets_originals_too(monkeypatch: pytest.MonkeyPatch) -> None:
     replacement = Replacement(TARGETS)
-    original = httpx.ASGITransport
+    original = asgi_lifespan.LifespanManager
     replacement.start()
     try:
-        assert httpx.ASGITransport.__module__ == f"asgi_testkit._for_{httpx.__name__}"
+        assert asgi_lifespan.LifespanManager.__module__ == "asgi_testkit._for_asgi_lifespan"
         names: dict[str, Any] = {"__name__": "asgi_testkit.starlette"}
-        exec("from httpx import ASGITransport", names)
-        assert names["ASGITransport"] is original
+        exec("from asgi_lifespan import LifespanManager", names)
+        assert names["LifespanManager"] is original
     finally:
         replacement.stop()
-    assert httpx.ASGITransport is original
+    assert asgi_lifespan.LifespanManager is original
 
 
 def test_a_name_that_is_missing_is_missing(replacement: Replacement, folder: Path) -> None:
     write(folder / "broken.py", "")
     broken = load("broken")
     assert not hasattr(broken, "Client")
+    assert list(replacement.missed()) == []
     with pytest.raises(AttributeError, match=r"^module 'broken' has no attribute 'Client'$"):
         broken.Client  # noqa: B018
     with pytest.raises(AttributeError):
@@ -371,6 +374,42 @@ def test_two_at_a_time_do_not_ask_each_other_for_ever(replacement: Replacement) 
             load("not_installed")
     finally:
         other.stop()
+
+
+# What has no replacement
+
+
+def test_a_name_without_a_replacement_is_everybody_s_and_who_asks_for_it_is_noted(replacement: Replacement) -> None:
+    client = load("theirs.client")
+    original = vars(client)["Noted"]
+    assert isinstance(client.note(), original)
+    assert replacement.asked == {}
+    assert client.Noted is original
+    names: dict[str, Any] = {"__name__": "suite"}
+    exec("from theirs.client import Noted", names)
+    assert names["Noted"] is original
+    assert replacement.asked == {"theirs.client.Noted": 2}
+    names = {"__name__": "built_on"}  # which was written for it
+    exec("from theirs.client import Noted", names)
+    assert replacement.asked == {"theirs.client.Noted": 2}
+
+
+def test_what_a_test_puts_in_the_place_of_such_a_name_is_what_everybody_gets(replacement: Replacement) -> None:
+    client = load("theirs.client")
+    with unittest.mock.patch("theirs.client.Noted", return_value="the test's"):
+        assert client.Noted() == client.note() == "the test's"
+    assert client.Noted is vars(client)["Noted"]
+    assert client.note().name == "theirs"
+
+
+def test_who_took_such_a_name_before_is_noted_and_has_missed_nothing(folder: Path) -> None:
+    write(folder / "early.py", "from theirs.client import Noted")
+    load("early")
+    replacement = Replacement(TABLE)
+    replacement.start()
+    assert list(replacement.missed()) == []
+    assert replacement.asked == {"theirs.client.Noted": 1}
+    replacement.stop()
 
 
 # Who came too early

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -249,17 +251,27 @@ def test_debug_info_is_on_the_response(client_of: Opener) -> None:
     "part, value",
     [
         (lambda scope: scope["server"], ["testserver", 80]),
+        (lambda scope: scope["type"], "http"),
         (lambda scope: scope["client"], ("testclient", 50000)),
         (lambda scope: scope["path"], "/a%/b"),
         (lambda scope: scope["raw_path"], b"/a%2525/b"),
         (lambda scope: dict(scope["headers"])[b"x-name"], "é".encode()),
-        (lambda scope: scope["type"], "http"),
     ],
 )
 def test_the_scope_is_as_starlette_s_client_makes_it(part: Any, value: object) -> None:
     headers: Any = {b"X-Name": b"\xe9", b"Connection": b"upgrade", b"Upgrade": b"websocket"}
     response = TestClient(telling(part)).get("/a%2525/b?c", headers=headers)
     assert response.text == repr(value)
+
+
+@pytest.mark.parametrize(
+    "base_url, server", [("http://bücher.example", ["xn--bcher-kva.example", 80]), ("https://[::1]", ["::1", 443])]
+)
+def test_the_server_is_named_as_in_the_url(base_url: str, server: list[Any]) -> None:
+    client = TestClient(telling(lambda scope: scope["server"]), base_url)
+    assert client.get("/").text == repr(server)
+    session = client.websocket_connect(base_url.replace("http", "ws"))
+    assert session.scope["server"] == server
 
 
 def test_a_body_comes_at_once_be_it_made_of_parts(client_of: Opener) -> None:
@@ -642,10 +654,367 @@ def test_an_app_that_returns_without_closing_does_not_hang_the_test(client_of: O
 
 
 def test_an_app_that_does_not_answer_the_handshake_is_refused(client_of: Opener) -> None:
-    app = sending({"type": "websocket.send", "text": "too early"})
-    with pytest.raises(ASGIProtocolError, match=r"Send websocket\.accept first"):  # noqa: SIM117
-        with client_of(app).websocket_connect("/"):
+    with pytest.raises(ASGIProtocolError, match=r"waiting for websocket\.accept"):  # noqa: SIM117
+        with client_of(sending()).websocket_connect("/"):
             pass  # pragma: no cover
+
+
+def native_client() -> Any:
+    """Return Starlette's own client."""
+    with warnings.catch_warnings(action="ignore"):  # it would rather have httpx2
+        import starlette.testclient
+    return starlette.testclient.TestClient
+
+
+def tell_of_handshake(kind: Any, app: Any) -> Any:
+    """Return what a test sees of a handshake."""
+    try:
+        with kind(app).websocket_connect("/") as session:
+            return "open", session.accepted_subprotocol, session.extra_headers, session.receive()
+    except starlette.websockets.WebSocketDisconnect as error:
+        if not hasattr(error, "status_code"):
+            return "closed", error.code, error.reason
+        denial: Any = error
+        return "denied", denial.status_code, list(denial.headers.multi_items()), denial.content
+
+
+CLOSE: Message = {"type": "websocket.close"}
+ACCEPT: Message = {"type": "websocket.accept"}
+DENIAL: Message = {"type": "websocket.http.response.start", "status": 401}
+DENIAL_BODY: Message = {"type": "websocket.http.response.body", "body": b"log in"}
+
+
+@pytest.mark.parametrize(
+    "messages, seen",
+    [
+        ([CLOSE], ("closed", 1000, "")),
+        ([{**CLOSE, "code": 4001, "reason": None}], ("closed", 4001, "")),
+        ([{**CLOSE, "code": "4001", "reason": [{"loc": ["query"]}]}], ("closed", "4001", [{"loc": ["query"]}])),
+        ([{**CLOSE, "code": None, "reason": {"a": 1}}], ("closed", None, {"a": 1})),
+        ([CLOSE, CLOSE, ACCEPT], ("closed", 1000, "")),
+        ([{"type": "websocket.send", "text": "first"}, CLOSE], ("open", None, None, CLOSE)),
+        ([{"type": "who.knows"}, CLOSE, CLOSE], ("open", None, None, CLOSE)),
+        ([ACCEPT, ACCEPT], ("open", None, None, ACCEPT)),
+        ([{**ACCEPT, "headers": {"x-a": "1"}, "subprotocol": 7}, CLOSE], ("open", 7, {"x-a": "1"}, CLOSE)),
+        ([{**ACCEPT, "headers": [("x-a", "1")]}, CLOSE], ("open", None, [("x-a", "1")], CLOSE)),
+        ([{**ACCEPT, "headers": None}, CLOSE], ("open", None, None, CLOSE)),
+        (
+            [{**DENIAL, "headers": {"x-a": "1"}}, DENIAL_BODY],
+            ("denied", 401, [("x-a", "1"), ("content-length", "6")], b"log in"),
+        ),
+        (
+            [{**DENIAL, "headers": [("x-a", "1"), ("x-a", "2")]}, {**DENIAL_BODY, "more_body": True}, DENIAL_BODY],
+            ("denied", 401, [("x-a", "1"), ("x-a", "2"), ("content-length", "12")], b"log inlog in"),
+        ),
+        ([{**DENIAL, "headers": None}, DENIAL_BODY], ("denied", 401, [("content-length", "6")], b"log in")),
+        (
+            [
+                {**DENIAL, "headers": [(b"content-encoding", b"gzip")]},
+                {**DENIAL_BODY, "body": gzip.compress(b"log in", mtime=0)},
+            ],
+            ("denied", 401, [("content-encoding", "gzip"), ("content-length", "26")], b"log in"),
+        ),
+        (
+            [{**DENIAL, "headers": [(b"content-length", b"99")]}, DENIAL_BODY],
+            ("denied", 401, [("content-length", "99")], b"log in"),
+        ),
+    ],
+)
+def test_what_the_app_answers_a_handshake_with_is_handed_on(
+    messages: list[Message], seen: Any, client_of: Opener
+) -> None:
+    assert tell_of_handshake(native_client(), sending(*messages)) == seen
+    assert tell_of_handshake(client_of, sending(*messages)) == seen
+
+
+def test_a_denial_after_the_acceptance_is_one_too(client_of: Opener) -> None:
+    app = sending(ACCEPT, {**DENIAL, "headers": []}, DENIAL_BODY)
+    with client_of(app).websocket_connect("/") as session, pytest.raises(WebSocketDisconnect) as caught:
+        session.receive_text()
+    error: Any = caught.value
+    assert (error.status_code, error.text) == (401, "log in")
+
+
+def test_where_the_handshake_fails_what_the_app_raises_then_counts_for_more(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await hang_up(send)
+        raise ValueError("because")
+
+    with pytest.raises(ValueError, match="because"), client_of(app).websocket_connect("/"):
+        pass  # pragma: no cover
+
+
+def test_where_the_handshake_fails_the_app_is_not_left_running(client_of: Opener) -> None:
+    cancelled = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await hang_up(send, code=4000)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    with pytest.raises(WebSocketDisconnect, match="rejected the handshake"), client_of(app).websocket_connect("/"):
+        pass  # pragma: no cover
+    assert cancelled.is_set()
+
+
+# What suites reach into
+
+
+def test_the_portal_of_a_session_leads_to_its_loop(client_of: Opener) -> None:
+    for options in ({}, {"fresh_loop": True}):
+        client = client_of(loop_id, lifespan="off", **options)
+        for entered in (False, True):
+            with client if entered else nullcontext():  # noqa: SIM117
+                with client.websocket_connect("/") as session:
+                    assert session.receive_text() == session.portal.call(current_id)
+    with pytest.raises(RuntimeError, match="enter it first"):
+        client.websocket_connect("/").portal  # noqa: B018
+
+
+@pytest.mark.parametrize("fresh_loop", [False, True])
+def test_the_stream_of_a_session_is_read_in_the_loop_or_at_once(fresh_loop: bool, client_of: Opener) -> None:
+    with client_of(echo, lifespan="off", fresh_loop=fresh_loop).websocket_connect("/") as session:
+
+        async def soon() -> Message:
+            with anyio.fail_after(0.01):
+                return await session._send_rx.receive()
+
+        with pytest.raises(anyio.WouldBlock):
+            session._send_rx.receive_nowait()
+        with pytest.raises(anyio.WouldBlock):
+            session.portal.call(session._send_rx.receive_nowait)
+        with pytest.raises(TimeoutError):
+            session.portal.call(soon)
+        for text in "abcd":
+            session.send_text(text)
+        assert session.portal.call(session._send_rx.receive)["text"] == "a"
+        session.portal.call(anyio.wait_all_tasks_blocked)
+        assert session.portal.call(session._send_rx.receive_nowait)["text"] == "b"
+        assert session._send_rx.receive_nowait()["text"] == "c"
+        assert session.receive_text() == "d"
+
+
+def test_a_message_that_was_read_by_hand_is_judged_by_hand(client_of: Opener) -> None:
+    app = chatting({"type": "websocket.send", "text": "a"}, {"type": "websocket.close", "code": 4000, "reason": "b"})
+    with client_of(app).websocket_connect("/") as session:
+        session._raise_on_close(session.portal.call(session._send_rx.receive))
+        with pytest.raises(WebSocketDisconnect, match="closed the connection") as caught:
+            session._raise_on_close(session.portal.call(session._send_rx.receive))
+    assert (caught.value.code, caught.value.reason) == (4000, "b")
+
+
+@pytest.mark.parametrize("how", ["patched", "derived", "named", "made"])
+def test_everything_is_received_by_a_receive_of_the_test_s_own(
+    how: str, monkeypatch: pytest.MonkeyPatch, client_of: Opener
+) -> None:
+    seen = []
+    original = WebSocketTestSession.receive
+
+    def own(self: WebSocketTestSession) -> Message:
+        message = original(self)
+        seen.append(message["type"].removeprefix("websocket."))
+        return message
+
+    class Own(WebSocketTestSession):
+        receive = own  # type: ignore[assignment]  # a test's own has no timeout
+
+    text, data = {"type": "websocket.send", "text": "1"}, {"type": "websocket.send", "bytes": b"2"}
+    session: Any
+    if how == "patched":
+        monkeypatch.setattr(WebSocketTestSession, "receive", own)
+    if how == "named":
+        native_client()
+        monkeypatch.setattr("starlette.testclient.WebSocketTestSession", Own)
+    session = client_of(chatting(text, text, data, text, CLOSE)).websocket_connect("/")
+    if how == "derived":
+        session.__class__ = Own
+    if how == "made":
+        session = Own(session.app, session.scope, session.portal_factory)
+    with session:
+        assert (session.receive_text(), session.receive_json(), session.receive_bytes()) == ("1", 1, b"2")
+        assert list(session) == ["1"]
+    assert seen == ["accept", "send", "send", "send", "send", "close"]
+
+
+def test_everything_is_sent_by_a_send_of_the_test_s_own(client_of: Opener) -> None:
+    class Own(WebSocketTestSession):
+        def send(self, message: Any) -> None:
+            super().send({**message, "text": "mine"})
+
+    session: Any = client_of(echo, lifespan="off").websocket_connect("/")
+    session.__class__ = Own
+    with session:
+        session.send_text("a")
+        session.send_bytes(b"b")
+        session.send_json({})
+        assert [session.receive_text() for _ in range(3)] == ["mine"] * 3
+        session.close()
+
+
+def test_a_session_can_be_made_of_an_app_a_scope_and_a_portal() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        await say(send, f"{scope['path']} {id(current_loop())}")
+
+    @contextmanager
+    def factory() -> Iterator[BlockingPortal]:
+        yield portal
+
+    with start_blocking_portal() as portal:
+        made = WebSocketTestSession(app, {"type": "websocket", "path": "/a"}, factory)
+        with made as session:
+            assert session.receive_text() == f"/a {portal.call(current_id)}"
+            assert session.portal is portal
+        made = TestClient(hello).websocket_connect("/b")
+        made.app, made.portal_factory, made.scope = app, factory, {**made.scope, "path": "/c"}
+        with made as session:
+            assert session.receive_text() == f"/c {portal.call(current_id)}"
+
+
+def test_a_session_is_known_before_it_is_entered() -> None:
+    client = TestClient(echo, lifespan="off", scope={"tenant": "a"})
+    session = client.websocket_connect("/a?b", ["c"])
+    assert session.app is echo
+    scope = session.scope
+    assert (scope["path"], scope["query_string"], scope["subprotocols"], scope["tenant"]) == ("/a", b"b", ["c"], "a")
+    with client, session.portal_factory() as portal:
+        assert portal is client.portal
+    with session:
+        assert session.scope is scope is session.connection.scope
+
+
+@pytest.mark.parametrize("handshake", [False, True])
+def test_an_exception_in_the_place_of_starlette_s_is_raised(
+    handshake: bool, monkeypatch: pytest.MonkeyPatch, client_of: Opener
+) -> None:
+    class OwnError(Exception):
+        def __init__(self, code: int, reason: str) -> None:
+            self.seen = code, reason
+
+    async def fail(receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.close", "code": 4000})
+        raise ValueError("because")
+
+    native_client()
+    monkeypatch.setattr("starlette.testclient.WebSocketDisconnect", OwnError)
+    messages = [CLOSE] if handshake else [ACCEPT, CLOSE]
+    with pytest.raises(OwnError) as caught, client_of(sending(*messages)).websocket_connect("/") as session:
+        session.receive_text()
+    assert caught.value.seen == (1000, "")
+    with client_of(sending(ACCEPT, CLOSE)).websocket_connect("/") as session:
+        assert list(session) == []
+    with pytest.raises(ValueError, match="because"):  # noqa: SIM117
+        with client_of(chatting(afterwards=fail)).websocket_connect("/") as session:
+            session.receive_text()
+
+
+def test_settings_of_the_transport_are_read_and_set(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/boom":
+            raise LookupError
+        told = [scope["client"], scope["root_path"], scope["state"]]
+        if scope["type"] == "websocket":
+            await accept(send)
+            await say(send, repr(told))
+        else:
+            await start(send)
+            await body(send, repr(told).encode())
+
+    client = client_of(app)
+    transport: Any = client._transport
+    assert (transport.app, transport.client, transport.root_path) == (app, ("testclient", 50000), "")
+    assert transport.app_state is client.app_state
+    assert transport.raise_server_exceptions
+    transport.client, transport.root_path, transport.app_state = ("192.0.2.1", 1), "/root", {"a": 1}
+    told = repr([("192.0.2.1", 1), "/root", {"a": 1}])
+    assert client.get("/").text == told
+    with client.websocket_connect("/") as session:
+        assert session.receive_text() == told
+    transport.raise_server_exceptions = False
+    assert client.get("/boom").status_code == 500
+    assert client.app_state == {}
+    transport.app = hello
+    assert client.get("/").text == "hello"
+    assert client.app is app  # whose lifespan it is still
+    with pytest.raises(TypeError, match="must be an ASGI application"):
+        transport.app = 7
+
+
+def test_another_state_is_that_of_the_lifespan_alone(client_of: Opener) -> None:
+    client = client_of(counting)
+    client.app_state = {"set": "by the test"}
+    with client:
+        assert client.app_state == {"set": "by the test", "count": 1}
+        assert client.get("/").text == "{'mine': True}"
+    client._transport.app_state = client.app_state  # type: ignore[attr-defined]
+    assert client.get("/").text == "{'set': 'by the test', 'count': 1, 'mine': True}"
+
+
+def test_the_portal_factory_of_the_transport_is_the_client_s() -> None:
+    client = TestClient(hello, lifespan="off")
+    transport: Any = client._transport
+    with client, transport.portal_factory() as portal:
+        assert portal is client.portal
+    with transport.portal_factory() as portal:
+        assert portal.call(current_id) != ""
+
+
+def test_a_session_needs_the_client_s_own_app() -> None:
+    elsewhere = drop_in.library().MockTransport(lambda request: drop_in.library().Response(200, request=request))
+    client = TestClient(hello, mounts={"ws://": elsewhere})
+    with pytest.raises(RuntimeError, match="ws://testserver/a is not served by the app of this TestClient"):
+        client.websocket_connect("/a")
+
+
+def test_cookies_of_a_single_request_are_sent_with_the_library_s_warning(client_of: Opener) -> None:
+    client = client_of(telling(lambda scope: dict(scope["headers"])[b"cookie"]))
+    with pytest.warns(DeprecationWarning, match="Setting per-request cookies"):
+        assert client.get("/", cookies={"a": "1"}).text == "b'a=1'"
+    with pytest.warns(DeprecationWarning, match="Setting per-request cookies"):
+        client.websocket_connect("/", cookies={"a": "1"})
+
+
+@pytest.mark.parametrize("left", ["block", "client"])
+def test_an_app_whose_response_is_left_early_is_cancelled_and_told_nothing(left: str, client_of: Opener) -> None:
+    story: list[Any] = []
+
+    async def listen(receive: Receive) -> None:
+        await receive()
+        story.append(await receive())  # pragma: no cover
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(listen, receive)
+                while True:
+                    await body(send, b"more", more=True)
+        except anyio.get_cancelled_exc_class():
+            story.append("cancelled")
+            raise
+
+    client = client_of(app)
+    response = client.send(client.build_request("GET", "/"), stream=True)
+    chunks = response.iter_raw()
+    assert next(chunks) == b"more"
+    (response if left == "block" else client).close()
+    assert story == ["cancelled"]
+
+
+def test_an_app_that_is_detached_is_not_cancelled_where_its_response_is_left(client_of: Opener) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await receive()
+        told.append((await receive())["type"])
+
+    told: list[str] = []
+    client = client_of(app, background="detach")
+    with client.stream("GET", "/") as response:
+        pass
+    response.extensions["asgi"].wait()
+    assert told == ["http.disconnect"]
 
 
 # Loops and portals
@@ -717,15 +1086,16 @@ def test_requests_go_through_a_portal_that_is_given(way: str, how: str) -> None:
 
     with start_blocking_portal() as portal:
         client = Own(loop_id) if way == "subclass" else TestClient(loop_id)
+        transport: Any = client._transport
+        before = transport.portal_factory
         if way == "portal":
             client.portal = portal
             assert client.portal is portal
         elif way == "transport":
-            client._transport.portal_factory = factory  # type: ignore[attr-defined]
+            transport.portal_factory = factory
         assert _ask(client, how) == portal.call(current_id)
-        if way == "portal":
-            client.portal = None
-            assert _ask(client, how) != portal.call(current_id)
+        transport.portal_factory, client.portal = before, None
+        assert (_ask(client, how) == portal.call(current_id)) is (way == "subclass")
 
 
 def test_a_client_can_be_used_on_the_thread_of_the_shared_loop(client_of: Opener) -> None:

@@ -21,8 +21,6 @@ class Project:
         arguments: More of pytest's own, natively and with ours alike.
         parallel: Whether its tests can be spread over processes, where no time is taken.
         supplies: What the sdist leaves out: paths below its root, and what is to stand there.
-        renames: What is imported in another's place by its tests, for a twin that is released without tests.
-        called: Its key in the table, if not name and version.
     """
 
     name: str
@@ -35,12 +33,10 @@ class Project:
     arguments: tuple[str, ...] = ()
     parallel: bool = False
     supplies: Mapping[str, str] = field(default_factory=dict)
-    renames: tuple[str, str] | None = None
-    called: str = ""
 
     @property
     def key(self) -> str:
-        return self.called or f"{self.name}-{self.version}"
+        return f"{self.name}-{self.version}"
 
     @property
     def release(self) -> str:

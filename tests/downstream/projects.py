@@ -45,21 +45,6 @@ PROJECTS = [
         parallel=True,
     ),
     Project(
-        "httpx",
-        "0.28.1",
-        extras="[brotli,zstd]",
-        requires=f"{OLD_PYTEST} chardet trustme trio uvicorn",
-        tests="tests/test_asgi.py",
-    ),
-    Project(
-        "httpx",
-        "0.28.1",
-        called="httpx2-2.16.2",  # its sdist holds no tests: httpx's are run on it
-        requires=f"{OLD_PYTEST} httpx2[brotli,zstd]==2.16.2 chardet trustme trio uvicorn",
-        tests="tests/test_asgi.py",
-        renames=("httpx", "httpx2"),
-    ),
-    Project(
         "httpx-ws",
         "0.9.0",
         requires=f"{PYTEST} {HTTPX} {STARLETTE} trio uvicorn[standard] pytest-cov",
@@ -103,6 +88,12 @@ PROJECTS = [
             "inline-snapshot pydantic-settings python-multipart sqlalchemy sqlmodel fastapi-pagination uvicorn"
         ),
         parallel=True,
+    ),
+    Project(
+        "baize",
+        "0.23.1",
+        requires=f"{PYTEST} {STARLETTE} {HTTPX} {HTTPX2} pytest-asyncio",
+        tests="tests/test_asgi.py",
     ),
     Project(
         "starlette-exporter",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -78,12 +77,6 @@ def unpack(project: Project, place: Path) -> None:
         supplied = place / "tree" / path
         supplied.parent.mkdir(parents=True, exist_ok=True)
         supplied.write_text(text, encoding="utf-8")
-    if project.renames is not None:
-        old, new = project.renames
-        imported = re.compile(rf"^import {old}$", re.MULTILINE)
-        for module in (place / "tree" / "tests").rglob("*.py"):
-            source = module.read_text(encoding="utf-8")
-            module.write_text(imported.sub(f"import {new} as {old}", source), encoding="utf-8")
 
 
 def command(*words: str | Path) -> None:

@@ -21,7 +21,7 @@ from httpx_ws.transport import ASGIWebSocketAsyncNetworkStream
 from asgi_testkit import Receive, Scope, Send, _for_httpx2_ws, _for_httpx_ws, _like_httpx_ws
 from asgi_testkit._for_httpx_ws import ASGIWebSocketTransport
 from asgi_testkit._handshake import offer
-from asgi_testkit._transport import ASGITransport
+from asgi_testkit._tally import COUNTER
 from tests.backends import BACKENDS
 from tests.messages import accept, deny, echo, hang_up, hello, say
 
@@ -318,11 +318,44 @@ async def test_the_stream_is_one_of_theirs(url: str) -> None:
     await stream.aclose()
 
 
-async def test_http_goes_as_ever() -> None:
-    transport = ASGIWebSocketTransport(hello)
-    assert isinstance(transport, ASGITransport)
-    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-        assert (await client.get("/")).text == "hello"
+@pytest.mark.parametrize("anyio_backend", [(each.name, each.options) for each in BACKENDS])
+@pytest.mark.parametrize("library", [HTTPX_WS, HTTPX2], ids=["httpx-ws", "httpx2"])
+async def test_http_goes_over_the_library_s_own_transport(library: Library) -> None:
+    tasks = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        tasks.append(anyio.get_current_task().id)
+        content = (await receive())["body"]
+        assert not (await receive())["more_body"]
+        headers = [("x-root", scope["root_path"]), ("x-client", scope["client"][0])]  # text: a server would refuse it
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    transport = library.ours(app, root_path="/root", client=("192.0.2.1", 1))
+    before = COUNTER.read()
+    async with library.client(transport=transport, base_url="http://testserver") as client:
+        response = await client.post("/", content=b"hello", timeout=0.0)
+        assert (response.text, response.headers["x-root"], response.headers["x-client"]) == (
+            "hello",
+            "/root",
+            "192.0.2.1",
+        )
+    assert tasks == [anyio.get_current_task().id]
+    assert COUNTER.read().since(before).requests == 1
+
+
+@pytest.mark.parametrize("library", [HTTPX_WS, HTTPX2], ids=["httpx-ws", "httpx2"])
+async def test_what_a_test_changes_of_the_transport_counts(library: Library) -> None:
+    transport = library.ours(raises([]))
+    async with library.client(transport=transport, base_url="http://testserver") as client:
+        with pytest.raises(LookupError):
+            await client.get("/")
+        transport.raise_app_exceptions = False
+        assert (await client.get("/")).status_code == 500
+        transport.app = echo
+        async with library.connect(URL, client) as session:
+            await session.send_text("x")
+            assert await session.receive_text(timeout=5) == "x"
 
 
 @pytest.mark.parametrize("library", [HTTPX_WS, HTTPX2], ids=["httpx-ws", "httpx2"])

@@ -128,28 +128,6 @@ def test_attribute():
     print("class:", asgi_lifespan.LifespanManager.__module__)
     asyncio.run(run(asgi_lifespan.LifespanManager))
 """
-HTTPX2 = """
-import anyio
-import httpx2
-from httpx2 import ASGITransport
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-
-app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("hello"))])
-
-async def run(transport):
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-        assert (await client.get("/")).text == "hello"
-
-def test_imported():
-    print("class:", ASGITransport.__module__)
-    anyio.run(run, ASGITransport(app=app))
-
-def test_attribute():
-    print("class:", httpx2.ASGITransport.__module__)
-    anyio.run(run, httpx2.ASGITransport(app))
-"""
 
 
 @pytest.mark.parametrize(
@@ -157,9 +135,8 @@ def test_attribute():
     [
         pytest.param(STARLETTE, 3, "3 clients, 2 requests, 1 WebSocket session, 1 lifespan", id="starlette"),
         pytest.param(FASTAPI, 3, "2 clients, 2 requests, 1 WebSocket session, 1 lifespan", id="fastapi"),
-        pytest.param(HTTPX2, 2, "2 clients, 2 requests, 0 WebSocket sessions, 0 lifespans", id="httpx2"),
         pytest.param(HTTPX_WS, 2, "2 clients, 0 requests, 2 WebSocket sessions, 0 lifespans", id="httpx-ws"),
-        pytest.param(ASGI_LIFESPAN, 2, "2 clients, 2 requests, 0 WebSocket sessions, 2 lifespans", id="asgi-lifespan"),
+        pytest.param(ASGI_LIFESPAN, 2, "0 clients, 0 requests, 0 WebSocket sessions, 2 lifespans", id="asgi-lifespan"),
     ],
 )
 @pytest.mark.parametrize("flags", [[], ["--asgi-testkit"]], ids=["as it is", "with the flag"])
