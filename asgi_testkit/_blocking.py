@@ -14,7 +14,7 @@ from ._exchange import HTTPExchange
 from ._hop import Hop, LoopStandsStillError, ThreadHop
 from ._http import derived, library_of, network_of
 from ._request_body import generator_of, send_once
-from ._response import ResponseStream
+from ._response import OwnStream, ResponseStream
 from ._transport import AppTransport
 from ._types import Scope, public
 from ._websocket import WebSocketConnection
@@ -136,7 +136,7 @@ class BlockingTransport:
                 hop.call(self._transport.aclose, name="close")
 
 
-class BlockingStream:
+class BlockingStream(OwnStream):
     """The body of a response, fetched as it is read: what is there comes in one trip.
 
     There is a ``SyncByteStream`` of the library to derive it from.
@@ -144,26 +144,26 @@ class BlockingStream:
 
     def __init__(self, exchange: HTTPExchange | WebSocketConnection, hop: Hop, body: list[bytes] | None) -> None:
         """Take the body of `exchange`; `body` if all of it came with the response."""
-        self._exchange = exchange
+        self.exchange = exchange
         self._hop = hop
-        self._body = body
+        self.whole = body
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._body is not None:
-            yield from self._body
+        if self.whole is not None:
+            yield from self.whole
             return
-        while chunks := self._hop.call(self._next_chunks, name=self._exchange.name):
+        while chunks := self._hop.call(self._next_chunks, name=self.exchange.name):
             yield from chunks
 
     async def _next_chunks(self) -> list[bytes]:
-        chunk = await self._exchange.next_chunk()
-        return [] if chunk is None else [chunk, *self._exchange.take_chunks()]
+        chunk = await self.exchange.next_chunk()
+        return [] if chunk is None else [chunk, *self.exchange.take_chunks()]
 
     def close(self) -> None:
         """Let go of the response: see `HTTPExchange.close`."""
-        if not self._exchange.closed:  # by the end of the client, and its loop, perhaps
+        if not self.exchange.closed:  # by the end of the client, and its loop, perhaps
             reason = exception_in_flight()
-            self._hop.call(lambda: self._exchange.close(reason), name=self._exchange.name)
+            self._hop.call(lambda: self.exchange.close(reason), name=self.exchange.name)
 
 
 @public

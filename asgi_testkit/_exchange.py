@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
@@ -62,6 +63,7 @@ class HTTPExchange(Conversation):
         )
         self._body = RequestBody(request, self.http, name=self.name, reader=self._for_app, waiter=self._for_client)
         self._chunks: deque[bytes] = deque()
+        self.began: float = time.perf_counter()
 
     # The app's side
 

@@ -84,7 +84,8 @@ class RemembersHeads(Generic[Request]):
         """Build a request, as ``httpx.Client.build_request``."""
         client: Any = self
         http = self._library
-        given = {name: value for name, value in options.items() if value is not None and name != "timeout"}
+        timeout = options.pop("timeout", http.USE_CLIENT_DEFAULT)
+        given = {name: value for name, value in options.items() if value is not None}
         headers = given.pop("headers", None)
         cookies = client.cookies
         alone = not given and headers is None and not cookies
@@ -94,9 +95,8 @@ class RemembersHeads(Generic[Request]):
         kind: Any = self._library_client
         if not plain or client.params or kind.build_request is not _ORIGINALS[kind]:
             as_the_library_s: Any = super()
-            return cast("Request", as_the_library_s.build_request(method, url, **options))
+            return cast("Request", as_the_library_s.build_request(method, url, timeout=timeout, **options))
 
-        timeout = options.get("timeout", http.USE_CLIENT_DEFAULT)
         timeout = client.timeout if timeout is http.USE_CLIENT_DEFAULT else http.Timeout(timeout)
         extensions = {"timeout": timeout.as_dict()}
         verb = method if alone else "GET"

@@ -338,7 +338,7 @@ class Call(Generic[T]):
         except IndexError:
             return
         errands.begin(self._thread, self.inbox)
-        self.task = IndependentTask(function, name=_TASK_NAME, context=self._context, scoped=False)
+        self.task = IndependentTask(function, name=_TASK_NAME, context=self._context, scoped=False, by_loop=True)
         self.task.when_done(lambda: errands.end(self._thread, self.inbox))
 
     def withdraw(self) -> bool:

@@ -144,6 +144,7 @@ class HTTPResponseState:
             illegal message after it changes nothing of that.
         status: The status code, once started; 0 before.
         headers: Names and values as sent, in order, once started.
+        size: How many bytes these have, or more.
         tail: What an app sent that ended its body too early: servers write it before they refuse.
         file: What the last message wants sent of a file. It is nothing yet: the parts of the body that it stands for
             are to be handled next.
@@ -156,6 +157,7 @@ class HTTPResponseState:
     complete: bool = False
     status: int = 0
     headers: list[tuple[bytes, bytes]]
+    size: int = 0
     tail: bytes = b""
     file: FileBody | None = None
     trailers: list[tuple[bytes, bytes]] | None = None
@@ -253,19 +255,16 @@ class HTTPResponseState:
 
     def _headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[list[tuple[bytes, bytes]], int | None]:
         """Return the headers as a client gets to see them, and the length that they promise."""
-        pairs = [
-            (
-                name if type(name) is bytes else octets(name, "header name"),
-                value if type(value) is bytes else octets(value, "header value"),
-            )
-            for name, value in headers
-        ]
-        return _framed(
-            [
-                (_header if len(name) + len(value) <= REMEMBERED else _header.__wrapped__)(name, value, self._strict)
-                for name, value in pairs
-            ]
-        )
+        checked = []
+        size = 0
+        for name, value in headers:
+            name = name if type(name) is bytes else octets(name, "header name")  # noqa: PLW2901
+            value = value if type(value) is bytes else octets(value, "header value")  # noqa: PLW2901
+            here = len(name) + len(value)
+            size += here
+            checked.append((_header if here <= REMEMBERED else _header.__wrapped__)(name, value, self._strict))
+        self.size = size
+        return _framed(checked)
 
     def _body(self, message: Message) -> bytes:
         more_body = message.get("more_body", False)

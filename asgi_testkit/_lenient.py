@@ -97,7 +97,9 @@ class LenientResponseState(HTTPResponseState):
             raise Illegal(what, f"{hint} ({said})".lstrip()) from None
 
     def _headers(self, headers: Iterable[tuple[Any, Any]]) -> tuple[list[tuple[bytes, bytes]], int | None]:
-        return [(octets(name, "header name"), octets(value, "header value")) for name, value in headers], None
+        checked = [(octets(name, "header name"), octets(value, "header value")) for name, value in headers]
+        self.size = sum(len(name) + len(value) for name, value in checked)
+        return checked, None
 
 
 class LenientExchange(HTTPExchange):
@@ -222,7 +224,8 @@ class LenientTransport(AppTransport[Request, Response]):
         call = as_single_callable(app)
         connection: Any = self.connection_class(call, request, scope, options, self._unsettled.discard)
         COUNTER.websockets += 1
-        await self._begin(connection)
+        self._unsettled.add(connection)
+        await connection.start()
         response = await response_to_handshake(connection, [])
         connection.answer = connection.take()
         return response

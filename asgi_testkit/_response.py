@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
-from itertools import chain
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
@@ -37,7 +38,8 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
         return _internal_server_error(exchange, extensions)
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
     extensions.update(sent.extensions)  # lists among them grow
-    headers = _headers_of(exchange.http, tuple(sent.headers))
+    make = _headers if sent.size <= REMEMBERED else _headers.__wrapped__
+    headers = make(exchange.http, tuple(sent.headers))
     kind: Any = derived(Response, exchange.http, "Response")
     response: httpx.Response = kind(sent.status, headers=headers, stream=stream_of(exchange), extensions=extensions)
     return response
@@ -89,26 +91,35 @@ def _internal_server_error(exchange: HTTPExchange | WebSocketConnection, extensi
     )
 
 
-def _headers_of(http: HTTPLibrary, sent: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
-    small = sum(map(len, chain.from_iterable(sent))) <= REMEMBERED
-    return _headers(http, sent) if small else http.Headers(sent)
-
-
 @lru_cache(maxsize=1024)  # an app sends much the same headers again and again; each response takes a copy
 def _headers(http: HTTPLibrary, sent: tuple[tuple[bytes, bytes], ...]) -> httpx.Headers:
     return http.Headers(sent)
 
 
+class OwnStream:
+    """The body of a response as we make it.
+
+    Attributes:
+        exchange: What it is of.
+        whole: All of the body, if that is here, and there is nothing left to wait for.
+    """
+
+    exchange: Any
+    whole: list[bytes] | None = None
+
+
 class Response:
-    """A response whose body, wanted as a whole, is read without the library's three asynchronous iterators.
+    """A response whose body, wanted as a whole, is read without the library's three iterators within each other.
 
     That is while nobody has put a stream of their own around the body, or something else in the place of the library's
     methods. There is a ``Response`` of the library to derive it from.
     """
 
     headers: httpx.Headers
+    elapsed: dt.timedelta
     is_closed: bool
     is_stream_consumed: bool
+    _own: OwnStream | None = None
     _untouched = True
     _body: bytes | None = None  # on its way to the content
     _downloaded: int | None = None
@@ -120,47 +131,63 @@ class Response:
 
     @stream.setter
     def stream(self, stream: Any) -> None:
-        # The constructor puts ours here, and the client its own around it, of a class that is private to the library.
-        before, module = self.__dict__.get("stream"), type(stream).__module__
-        if before is not None:
-            its_own = is_library(module) and "." in module
-            self._untouched = self._untouched and its_own and isinstance(before, ResponseStream)
+        # We put ours here, and the client its own around it, of a class that is private to the library.
+        before = self.__dict__.get("stream")
+        if isinstance(stream, OwnStream):
+            self._own = stream
+            fits = before is None or isinstance(before, OwnStream)
+        else:
+            module = type(stream).__module__
+            fits = isinstance(before, OwnStream) and "." in module and is_library(module)
+        self._untouched = self._untouched and fits
         self.__dict__["stream"] = stream
 
     async def aread(self) -> bytes:
         """Read and return the body."""
         as_the_library_s: Any = super()
-        content: bytes
-        exchange = self._exchange_to_read()
-        if exchange is None:
-            content = await as_the_library_s.aread()
+        own = self._own
+        if own is None or not self._can_be_read(own):
+            content: bytes = await as_the_library_s.aread()
             return content
-        self.is_stream_consumed = True
+        exchange: HTTPExchange = own.exchange
         try:
             here = exchange.take_whole()
-            body = b"".join(await exchange.read() if here is None else here)
+            chunks = await exchange.read() if here is None else here
         except exchange.http.RequestError as error:
             with suppress(RuntimeError):  # without a client, it has none
                 error.request = as_the_library_s.request
             raise
-        self._downloaded = len(body)
-        await as_the_library_s.aclose()
-        with suppress(RuntimeError):  # without a client, nobody has taken the time
-            self.elapsed = as_the_library_s.elapsed
-        self.__dict__["stream"] = exchange.http.ByteStream(body)  # the client's knows the time, and leads back to this
-        self._body = body
-        content = as_the_library_s.read()
+        return self._take(own, chunks)
+
+    def read(self) -> bytes:
+        """Read and return the body."""
+        own = self._own
+        if own is not None and own.whole is not None and self._can_be_read(own):
+            return self._take(own, own.whole)
+        as_the_library_s: Any = super()
+        content: bytes = as_the_library_s.read()
         return content
 
-    def _exchange_to_read(self) -> HTTPExchange | None:
-        """Return what can be read directly, None if the library's way is to be taken."""
+    def _can_be_read(self, own: OwnStream) -> bool:
+        """Whether the body is to be read here, and not in the library's way. If so, it counts as consumed."""
         if self.is_closed or self.is_stream_consumed or not self._untouched:
-            return None
+            return False
         if not _ENCODED.isdisjoint([name.lower() for name, _ in self.headers.raw]):
-            return None
-        exchange: HTTPExchange = cast("Any", self).extensions["asgi"]
-        library: Any = exchange.http.Response
-        return exchange if _methods(library) == _originals(library) else None
+            return False
+        library: Any = own.exchange.http.Response
+        self.is_stream_consumed = _methods(library) == _originals(library)
+        return self.is_stream_consumed
+
+    def _take(self, own: OwnStream, chunks: list[bytes]) -> bytes:
+        exchange = own.exchange
+        self._body = body = b"".join(chunks)
+        self._downloaded = len(body)
+        self.is_closed = True
+        self.elapsed = dt.timedelta(seconds=time.perf_counter() - exchange.began)
+        self.__dict__["stream"] = exchange.http.ByteStream(body)  # the client's leads back to this
+        as_the_library_s: Any = super()
+        content: bytes = as_the_library_s.read()
+        return content
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Iterate over the body, decoded."""
@@ -179,14 +206,15 @@ class Response:
 
     def __reduce__(self) -> tuple[Any, ...]:  # a derived class cannot be found by its name
         this: Any = self
-        return _blank_response, (base_in_library(type(self)),), this.__getstate__()
+        state = {name: value for name, value in this.__getstate__().items() if name != "_own"}
+        return _blank_response, (base_in_library(type(self)),), state
 
 
 def _blank_response(kind: type[httpx.Response]) -> httpx.Response:
     return kind.__new__(kind)
 
 
-_methods = attrgetter("aread", "aiter_bytes", "aiter_raw")
+_methods = attrgetter("aread", "aiter_bytes", "aiter_raw", "read", "iter_bytes", "iter_raw")
 
 
 @lru_cache
@@ -201,21 +229,21 @@ def stream_of(conversation: HTTPExchange | WebSocketConnection) -> httpx.AsyncBy
     return kind(conversation)  # type: ignore[no-any-return]
 
 
-class ResponseStream:
+class ResponseStream(OwnStream):
     """The body of a response, as httpx reads it, with an ``AsyncByteStream`` to derive it from."""
 
     def __init__(self, exchange: HTTPExchange | WebSocketConnection) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
 
     def __aiter__(self) -> ResponseStream:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self._exchange.next_chunk()
+        chunk = await self.exchange.next_chunk()
         if chunk is None:
             raise StopAsyncIteration
         return chunk
 
     async def aclose(self) -> None:
         """Let go of the response: see `HTTPExchange.close` and `WebSocketConnection.close`."""
-        await self._exchange.close(exception_in_flight())
+        await self.exchange.close(exception_in_flight())

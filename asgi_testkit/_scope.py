@@ -34,6 +34,8 @@ WEBSOCKET_EXTENSIONS: Mapping[str, Any] = {DENIAL: {}}
 
 _WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
+_USUAL = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
 _NAME = itemgetter(0)
 
 _UNSAFE_IN_TARGET = re.compile(rb"[^\x21-\x7e]")
@@ -60,7 +62,7 @@ def http_scope(
     Raises:
         httpx.LocalProtocolError: The method, the target or a header has a byte that no client can send.
     """
-    if not TOKEN.fullmatch(request.method.encode(errors="replace")):
+    if request.method not in _USUAL and not TOKEN.fullmatch(request.method.encode(errors="replace")):
         msg = f"no HTTP client can send the method {request.method!r}: it is a token (RFC 9110 5.6.2)"
         raise library_of(request).LocalProtocolError(msg, request=request)
     url = request.url

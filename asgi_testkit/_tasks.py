@@ -142,12 +142,9 @@ async def checkpoint() -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def raise_pending_cancellation() -> None:
-    """Raise a cancellation of the caller that is pending. On asyncio, the start of a task looks for that of a scope."""
-    if not asyncio_runs():
-        await anyio.lowlevel.checkpoint_if_cancelled()
-    elif sys.modules["asyncio"].current_task().cancelling():
-        await one_round()
+def cancellation_may_be_pending() -> bool:
+    """Whether a checkpoint may raise. That of a scope on asyncio is not seen here: the start of a task looks for it."""
+    return not asyncio_runs() or sys.modules["asyncio"].current_task().cancelling() > 0
 
 
 def cancelled_for_good() -> bool:
@@ -196,6 +193,7 @@ class IndependentTask(Generic[T]):
         context: contextvars.Context | None = None,
         scoped: bool = True,
         with_caller: bool = False,
+        by_loop: bool = False,
     ) -> None:
         """Start it.
 
@@ -205,10 +203,13 @@ class IndependentTask(Generic[T]):
             context: What it runs in, in place of a copy of the caller's.
             scoped: Whether it can be cancelled for good on asyncio, too. That costs a scope around the call.
             with_caller: Whether it does not start if the caller is cancelled before that.
+            by_loop: Whether the loop itself is the caller, and the function none of the test's: on asyncio, and Python
+                3.12+, it starts at once then.
         """
         self._function = function
         self._scoped = scoped
         self._with_caller = with_caller
+        self._by_loop = by_loop
         self._on_done: Callable[[], object] | None = None
         _running.add(self)
         if asyncio_runs():
@@ -223,7 +224,9 @@ class IndependentTask(Generic[T]):
         if self._with_caller:
             self._caller = caller = asyncio.current_task()
             self._cancellations = caller.cancelling()
-        if _EAGER and loop.get_task_factory() is None:  # pragma: 3.12+
+        if _EAGER and self._by_loop:  # pragma: 3.12+
+            self._start_eagerly(asyncio, name, context)
+        elif _EAGER and loop.get_task_factory() is None:  # pragma: 3.12+
             # The loop's next round calls the app itself, in place of a task's first step: that is all the difference.
             loop.call_soon(self._start_eagerly, asyncio, name, context)
         else:

@@ -20,7 +20,7 @@ from ._options import ExchangeOptions, mapping
 from ._response import refuse_handshake, response_to, response_to_handshake
 from ._scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, http_scope, websocket_scope
 from ._tally import COUNTER
-from ._tasks import HomeLoop, checkpoint, raise_pending_cancellation
+from ._tasks import HomeLoop, cancellation_may_be_pending, checkpoint
 from ._types import Address, ASGIApp, Background, Scope, public
 from ._websocket import WebSocketConnection
 
@@ -134,7 +134,8 @@ class AppTransport(Generic[Request, Response]):
         response: Any
         if self.home is not None:
             self.home.check()
-        await raise_pending_cancellation()
+        if cancellation_may_be_pending():
+            await checkpoint()
         scope = self._scope_of(sent)
         if self._is_handshake(sent, scope):
             response = await self._upgrade(sent, scope)
@@ -142,14 +143,10 @@ class AppTransport(Generic[Request, Response]):
         options = self._options_for(sent, scope)
         COUNTER.requests += 1
         exchange = self.exchange_class(self._call, sent, scope, options, self._unsettled.discard)
-        await self._begin(exchange)
+        self._unsettled.add(exchange)
+        await exchange.start()
         response = await response_to(exchange)
         return response  # type: ignore[no-any-return]
-
-    async def _begin(self, conversation: Conversation) -> None:
-        """Call the app, and see to its end when this transport closes."""
-        self._unsettled.add(conversation)
-        await conversation.start()
 
     def _scope_of(self, request: httpx.Request) -> Scope:
         return http_scope(
@@ -180,7 +177,8 @@ class AppTransport(Generic[Request, Response]):
             kind = self._wire_class(connection)
             stream = kind(connection, compression=options.compression, max_message_size=options.max_message_size)
             agreed += stream.agreed
-        await self._begin(connection)
+        self._unsettled.add(connection)
+        await connection.start()
         response = await response_to_handshake(connection, agreed)
         if stream is not None and response.status_code == 101:
             response.extensions["network_stream"] = stream
