@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, cast
 import httpx
 
 from ._http import HTTPLibrary, Request, base_in_library, is_library, library_of
+from ._options import timeouts_of
 
 #: What the constructor of a request takes just as `build_request` does.
 _BODIES = frozenset({"content", "data", "files", "json"})
@@ -79,6 +80,7 @@ class RemembersHeads(Generic[Request]):
             options["base_url"] = _parse(self._library, base_url)
         as_the_library_s: Any = super()
         as_the_library_s.__init__(**options)
+        timeouts_of({"timeout": as_the_library_s.timeout.as_dict()})  # an odd one is told here
 
     def build_request(self, method: str, url: Any, **options: Any) -> Request:
         """Build a request, as ``httpx.Client.build_request``."""

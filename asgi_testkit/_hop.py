@@ -130,12 +130,12 @@ class ThreadHop(Hop):
         _waiting.add(thread)
         try:
             if self.closed:
-                raise self._ended(call.name)
+                raise self._ended(call.name) from self._death
             try:
                 if not begun:
                     self._soon(partial(call.start, self.errands))
             except RuntimeError as error:  # trio's RunFinishedError is one, too
-                raise self._ended(call.name) from error
+                raise self._ended(call.name) from self._death or error
             self._wait(call)
         except BaseException:
             self._interrupt(call)

@@ -173,7 +173,8 @@ class SharedLoops:
             self._notice_fork()
             self._loops = [known for known in self._loops if known[2].runs]
             for known_backend, known_options, loop in self._loops:
-                if known_backend == backend and known_options == backend_options and not loop.hop.blocked:
+                same = known_backend == backend and known_options == backend_options
+                if same and (loop.hop.here or not loop.hop.blocked):  # who calls from within is told
                     return loop
             loop = LoopThread(backend, backend_options)
             self._loops.append((backend, dict(backend_options), loop))

@@ -306,7 +306,7 @@ class IndependentTask(Generic[T]):
             except StopIteration as end:
                 return end.value
             outcome = yield trap
-            if self._abandoned:
+            if self._abandoned and not self._trio_task.child_nurseries:
                 with suppress(RuntimeError):  # it goes on even then
                     self._coroutine.close()
                 return None
@@ -410,7 +410,7 @@ class IndependentTask(Generic[T]):
             self._native.add_done_callback(lambda task: task.exception())  # or asyncio reports that nobody looked
             self._native.cancel()
         else:
-            _wake_on_trio(self._trio_task)
+            _interrupt_on_trio(self._trio_task)
         msg = f"the application was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {where}"
         raise ApplicationStuckError(msg)
 
@@ -419,16 +419,19 @@ class IndependentTask(Generic[T]):
         return where_suspended(self._coroutine, leave_out=__name__)
 
 
-def _wake_on_trio(task: Any) -> None:
-    """Wake a task whatever it waits for, so that it ends: trio waits for all tasks at the end of a run.
+def _interrupt_on_trio(task: Any) -> None:
+    """Interrupt a task, or the tasks in its nurseries, so that it ends: trio waits for all tasks at the end of a run.
 
-    It may have shielded itself from cancellation, and there is no public way past that. (Trio 0.35 was read.)
+    They may have shielded themselves from cancellation, and there is no public way past that. (Trio 0.35 was read.)
     """
 
     def interrupt() -> NoReturn:
-        raise RuntimeError
+        raise GeneratorExit
 
-    if task._abort_func is not None:  # noqa: SLF001
+    children = [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    for child in children:
+        _interrupt_on_trio(child)
+    if not children and task._abort_func is not None:  # noqa: SLF001
         task._attempt_abort(interrupt)  # noqa: SLF001
 
 

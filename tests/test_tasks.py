@@ -736,6 +736,11 @@ STUCK = """
         with anyio.CancelScope(shield=True):
             await anyio.Event().wait()
 
+    async def has_a_child_that_shields_itself():
+        async with anyio.create_task_group() as group:
+            group.start_soon(shields_itself)
+            await anyio.sleep_forever()
+
     async def main():
         task = _tasks.IndependentTask(globals()[sys.argv[1]], name="stuck")
         await anyio.wait_all_tasks_blocked()
@@ -749,7 +754,10 @@ STUCK = """
 """
 
 
-@pytest.mark.parametrize("app", ["ignores_cancellation", "ignores_everything", "shields_itself"])
+STUCK_APPS = ["ignores_cancellation", "ignores_everything", "shields_itself", "has_a_child_that_shields_itself"]
+
+
+@pytest.mark.parametrize("app", STUCK_APPS)
 @pytest.mark.parametrize("backend", [("asyncio",), ("asyncio", "uvloop"), ("trio",)], ids=" ".join)
 def test_an_app_that_is_stuck_does_not_keep_the_loop_from_ending(app: str, backend: tuple[str, ...]) -> None:
     # Python itself complains of a coroutine that ignores GeneratorExit.
