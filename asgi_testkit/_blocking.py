@@ -110,11 +110,9 @@ class BlockingTransport:
             exchange = response.extensions.get("asgi")  # a WebSocket handshake may be refused without the app
             return response, exchange.take_whole() if isinstance(exchange, HTTPExchange) else None
 
-        try:
-            response, body = hop.call(send, name=request, can_move=can_move)
-        finally:
-            if self._transport.unsettled and self.own_loop is None:
-                self._hops.add(hop)
+        if self.own_loop is None:
+            self._hops.add(hop)
+        response, body = hop.call(send, name=request, can_move=can_move)
         http = library_of(request)
         if isinstance(response.stream, ResponseStream):
             kind: Any = derived(BlockingStream, http, "SyncByteStream")
@@ -132,7 +130,7 @@ class BlockingTransport:
         """See the requests of a client that shares its loop to their end."""
         while self._hops:
             hop = self._hops.pop()
-            if self._transport.unsettled:
+            if self._transport.unsettled and not hop.ended:  # nor is there a thread after a fork
                 hop.call(self._transport.aclose, name="close")
 
 

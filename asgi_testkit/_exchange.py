@@ -27,6 +27,9 @@ _WHAT_TO_CHECK = {
     State.AWAITING_TRAILERS: "Is the last http.response.trailers, the one without more_trailers, missing?",
 }
 
+#: How many bytes an app may be ahead of a reader who wants all of the body. There is a limit, so that the loop goes on.
+_READ_AHEAD = 4 * 1024 * 1024
+
 
 @public
 class HTTPExchange(Conversation):
@@ -151,11 +154,18 @@ class HTTPExchange(Conversation):
         return self.take_chunks() if self._settled() else None
 
     async def read(self) -> list[bytes]:
-        """Read all of the body; the rest is as with `next_chunk`."""
-        chunks: list[bytes] = []
-        while (chunk := await self.next_chunk()) is not None:
-            chunks += [chunk, *self.take_chunks()]
-        return chunks
+        """Read all of the body; the rest is as with `next_chunk`.
+
+        The reader keeps up whatever comes, so the app may get well ahead.
+        """
+        step = max(self._limit, _READ_AHEAD) if self._limit else 0
+        while not self._response.delivered:
+            self._limit = self._buffered + step
+            self._for_app.fire()
+            await self._next_move()
+        if not self._settled():
+            await self._finish()
+        return self.take_chunks()
 
     async def next_chunk(self) -> bytes | None:
         """Wait for the next part of the body; None at its end, when (unless detached) the app has ended, too.
@@ -172,7 +182,6 @@ class HTTPExchange(Conversation):
             while not self._chunks:
                 if self._response.delivered:
                     if not self._settled():
-                        self._limit = sys.maxsize  # what it sends beyond the end keeps nobody waiting
                         await self._finish()
                     return None
                 await self._next_move()
@@ -218,6 +227,10 @@ class HTTPExchange(Conversation):
             await self.part(reason)
 
     async def _finish(self) -> None:
+        self._limit = (
+            sys.maxsize
+        )  # what is here is as good as taken, and what is sent beyond the end keeps nobody waiting
+        self._for_app.fire()
         await super()._finish()
         if self._body.ends_with_call and not self._task.done:  # it is detached
             await self._release(grace=0)

@@ -31,6 +31,10 @@ class LoopStandsStillError(Exception):
     """A call was withdrawn before the loop began with it: something blocks that, or waits in its thread."""
 
 
+class LoopHasEndedError(RuntimeError):
+    """A call found the loop ended, or about to."""
+
+
 class Hop(ABC):
     """A way into a running event loop from other threads.
 
@@ -44,6 +48,11 @@ class Hop(ABC):
     @abstractmethod
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the loop has ended, as far as one can know."""
+        return False
 
     def check_thread(self, name: object) -> None:
         """Refuse to work on the loop's own thread. `name` is what the error calls the work.
@@ -102,6 +111,11 @@ class ThreadHop(Hop):
         return self.loop.portal
 
     @property
+    def ended(self) -> bool:
+        """Whether the loop has ended, or is about to."""
+        return self.closed or not self._thread.is_alive()
+
+    @property
     def blocked(self) -> bool:
         """Whether the loop stands still: its thread waits for a call into another loop, or for another thread."""
         return self._stuck or self._thread in _waiting
@@ -116,7 +130,8 @@ class ThreadHop(Hop):
 
         Raises:
             LoopStandsStillError: The loop has not begun with it in `LOOK_INTERVAL` seconds, and will not; it can move.
-            RuntimeError: This is the loop's own thread, which would wait for itself; or the loop has ended.
+            RuntimeError: This is the loop's own thread, which would wait for itself.
+            LoopHasEndedError: The loop has ended.
             BaseException: Whatever the function raised, as it is.
         """
         self.check_thread(name)
@@ -223,9 +238,9 @@ class ThreadHop(Hop):
             raise self._ended(call.name) from self._death or error
         raise error
 
-    def _ended(self, name: object) -> RuntimeError:
+    def _ended(self, name: object) -> LoopHasEndedError:
         why = "Was the client closed in another thread?" if self._death is None else f"It has died of {self._death!r}."
-        return RuntimeError(f"the event loop of this client has ended ({name}). {why}")
+        return LoopHasEndedError(f"the event loop of this client has ended ({name}). {why}")
 
 
 class Bell:

@@ -65,7 +65,7 @@ class LoopThread:
     @property
     def runs(self) -> bool:
         """Whether the loop has not ended, nor been told to."""
-        return self._thread.is_alive() and not self.hop.closed
+        return not self.hop.ended
 
     @property
     def portal(self) -> BlockingPortal:
