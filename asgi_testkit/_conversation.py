@@ -265,8 +265,7 @@ class Conversation(ABC):
                     f"waiting for the application to return after {self.ended_by} "
                     '(background="detach" does not wait for background work)'
                 )
-        if self._task.done:
-            await self.part(None)
+        await self.part(None)
 
     async def _await_app(self, awaited: str) -> None:
         """Wait until the app has moved on: for one round of the loop, cheap and often enough, then in earnest."""

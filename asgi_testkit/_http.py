@@ -154,5 +154,5 @@ def derived(kind: type[T], library: Any, base: str) -> type[T]:
 
 #: httpx; or httpx2, where that was put into its place before.
 HTTPX = bound(httpx.__name__)
-if sys.modules.get("httpx2") is not None:
-    bound("httpx2")
+for _name in {module.__name__ for module in map(sys.modules.get, _LIBRARIES) if module is not None}:
+    bound(_name)

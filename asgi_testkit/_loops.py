@@ -26,7 +26,7 @@ class LoopThread:
     """
 
     hop: ThreadHop
-    _ending: anyio.Event | None = None
+    _ending: anyio.Event
     _opened: anyio.Event
     _portal: BlockingPortal | None = None
     _keeper: IndependentTask[None] | None = None
@@ -132,28 +132,20 @@ class LoopThread:
                 self._started.set_exception(error)
 
     async def _open(self, first: Call[object] | None) -> None:
+        self._ending = anyio.Event()
         self.hop = ThreadHop()
         self.hop.loop = self
         self._started.set_result(None)
         if first is not None and not self._unwanted:
             first.start(self.hop.errands)
-        await self._serve()
-
-    async def _serve(self) -> None:
-        await self._until_ending()
+        if not self._unwanted:
+            await self._ending.wait()
         if self._keeper is not None:
             await self._keeper.wait(None)
 
-    async def _until_ending(self) -> None:
-        if self._ending is None:
-            self._ending = anyio.Event()
-        if not self._unwanted:
-            await self._ending.wait()
-
     def _end(self) -> None:
         self._unwanted = True
-        if self._ending is not None:
-            self._ending.set()
+        self._ending.set()
 
 
 class SharedLoops:

@@ -572,14 +572,15 @@ def test_an_app_that_redirects_is_called_once(face: Face) -> None:
 
 
 def test_a_base_url_that_another_thread_replaces_meanwhile_is_nobody_else_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = httpx.Client.build_request
+    original: Any = httpx.Client._merge_url
 
-    def build_request(self: Any, *args: Any, **options: Any) -> httpx.Request:
+    def merge_url(self: Any, url: str) -> httpx.URL:
         self.base_url = "http://other.example.com"
-        return original(self, *args, **options)
+        merged: httpx.URL = original(self, url)
+        return merged
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(httpx.Client, "build_request", build_request)
+        meanwhile.setattr(httpx.Client, "_merge_url", merge_url)
         TestClient(everything).build_request("GET", "/not-asked-for-before")
     request = TestClient(everything).build_request("GET", "/not-asked-for-before")
     assert request.url == "http://testserver/not-asked-for-before"

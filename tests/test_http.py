@@ -13,7 +13,7 @@ import pytest
 
 import asgi_testkit
 import asgi_testkit.httpx2
-from asgi_testkit._http import HTTPLibrary, bound, derived, is_library, library_of, network_of
+from asgi_testkit._http import HTTPLibrary, Names, bound, derived, is_library, library_of, network_of
 
 from .apps import mirror
 from .programs import run_program
@@ -147,6 +147,20 @@ async def test_a_fake_for_the_app_s_own_calls_is_not_for_the_client(
                 await client.post("/", content=failing())
     with ours.TestClient(mirror) as blocking, blocking.stream("POST", "/", content=iter([b"a"])) as response:
         assert response.read()
+
+
+@LIBRARIES
+def test_a_fake_that_is_there_when_a_name_is_first_asked_for_is_told(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names(library.__name__)
+    monkeypatch.setattr(library, "Client", Fake)
+    with pytest.raises(
+        ImportError, match=rf"{library.__name__}\.Client is <class .*Fake'>, which a test has put there"
+    ):
+        _ = names.Client
+    monkeypatch.undo()
+    assert names.Client is library.Client
 
 
 async def failing() -> Any:

@@ -946,6 +946,7 @@ def event_of(message: Any) -> Event:
 
 
 @example(sent=[start(), body(b"x")], method="GET", strict=True)
+@example(sent=[start(), MESSAGES[Event.PATHSEND]], method="GET", strict=False)
 @given(sent=st.lists(messages, max_size=8), method=st.sampled_from(["GET", "HEAD"]), strict=st.booleans())
 @settings(deadline=None)
 def test_whatever_is_sent_is_refused_or_follows_the_table(sent: list[Any], method: str, strict: bool) -> None:

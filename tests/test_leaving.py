@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from asgi_testkit import AsyncClient, Receive, Scope, Send
 
@@ -223,7 +224,6 @@ async def test_a_detached_upload_that_nobody_reads_is_closed_and_leaves_no_task(
         try:
             while True:
                 yield b"x" * 1000
-                await anyio.lowlevel.checkpoint()
         finally:
             closed.append("closed")
 
@@ -239,6 +239,44 @@ async def test_a_detached_upload_that_nobody_reads_is_closed_and_leaves_no_task(
         await anyio.wait_all_tasks_blocked()
         assert closed == ["closed"]  # before the client is
         assert not client._core.transport.unsettled
+
+
+@pytest.mark.anyio
+async def test_a_detached_upload_that_waits_when_the_app_ends_is_cancelled_and_closed() -> None:
+    closed: list[str] = []
+
+    async def parts() -> Any:
+        try:
+            yield b"x"
+            await anyio.sleep_forever()
+        finally:
+            closed.append("closed")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        with anyio.move_on_after(0.01):
+            await receive()
+        await start(send)
+        await body(send)
+        await anyio.lowlevel.checkpoint()
+
+    async with AsyncClient(app, lifespan="off", background="detach") as client:
+        response = await client.post("/", content=parts())
+        await response.extensions["asgi"].wait()
+        await anyio.wait_all_tasks_blocked()
+        assert closed == ["closed"]
+
+
+@pytest.mark.anyio
+async def test_closing_leaves_the_apps_of_another_loop_to_that(anyio_backend: tuple[str, dict[str, Any]]) -> None:
+    app = WorksOn()
+    client = AsyncClient(app, background="detach", disconnect_grace=0)
+    with start_blocking_portal(*anyio_backend) as portal:
+        portal.call(client.get, "/")
+        await client._core.transport.aclose()
+        assert app.told.events == []
+        portal.call(client.aclose)
+    assert app.told.events == ["cancelled"]
 
 
 @pytest.mark.anyio

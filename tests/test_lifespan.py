@@ -53,12 +53,10 @@ async def hang() -> None:
 
 
 class Stubborn:
-    """A step that goes on when it is cancelled, until it is let go."""
-
-    let_go = False
+    """A step that goes on when it is cancelled."""
 
     async def __call__(self) -> None:
-        while not self.let_go:
+        while True:
             try:
                 await anyio.sleep_forever()
             except anyio.get_cancelled_exc_class():
@@ -468,7 +466,6 @@ async def test_an_app_that_goes_on_after_a_time_out_is_told_beside_it(
     with pytest.raises(LifespanTimeout, match=f"^{phase}: ") as caught:
         async with manager:
             pass
-    stubborn.let_go = True
     [note] = caught.value.__notes__
     assert "ApplicationStuckError: the application was cancelled, and 0.05 seconds later it has not ended" in note
 
@@ -481,7 +478,6 @@ async def test_an_app_that_goes_on_after_its_shutdown_is_complete_is_an_error(mo
     with pytest.raises(ApplicationStuckError):
         async with LifespanManager(Living(RECEIVE, STARTED, RECEIVE, STOPPED, stubborn)):
             pass
-    stubborn.let_go = True
 
 
 @anyio_test

@@ -282,6 +282,24 @@ async def test_the_task_factory_of_the_loop_makes_the_task(takes_context: bool) 
     assert len(made) == 1
 
 
+async def test_a_task_that_is_cancelled_before_it_starts_ends() -> None:
+    async def app() -> None:
+        pass  # pragma: no cover - it must not be called
+
+    for factory in (None, asyncio.Task) if on_asyncio() else ():
+        loop = asyncio.get_running_loop()
+        before = loop.get_task_factory()
+        loop.set_task_factory(factory and (lambda loop, coroutine, **options: asyncio.Task(coroutine, loop=loop)))
+        try:
+            task = start(app)
+        finally:
+            loop.set_task_factory(before)
+        task.cancel()
+        with soon():
+            assert await task.wait(None)
+        assert (task.returned, task.exception) == (False, None)
+
+
 async def test_a_task_that_starts_with_its_caller_does_not_if_that_is_cancelled_first() -> None:
     async def app() -> None:
         pass  # pragma: no cover - it must not be called
@@ -712,6 +730,27 @@ async def test_an_app_that_ignores_its_cancellation_is_an_error_that_says_so_and
     assert task.exception is None
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_what_a_stuck_app_has_started_is_ended_with_it_on_trio() -> None:
+    async def shield_oneself() -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep_forever()
+
+    async def app() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(shield_oneself)
+
+    if on_asyncio():  # where the task of the group is not the app's
+        return
+    task = start(app)
+    await anyio.wait_all_tasks_blocked()
+    with soon(), pytest.raises(ApplicationStuckError):
+        await task.end(grace=0)
+    with soon():
+        assert await task.wait(None)
+    assert (task.returned, task.exception) == (False, None)
+
+
 STUCK = """
     import sys, anyio
     from asgi_testkit import ApplicationStuckError, _tasks
@@ -764,6 +803,11 @@ def test_an_app_that_is_stuck_does_not_keep_the_loop_from_ending(app: str, backe
     output = run_program(STUCK, app, *backend, may_complain=app == "ignores_everything")
     heeds = app == "shields_itself" and backend != ("trio",)  # task.cancel() passes through a shield
     assert output.split() == (["ended"] if heeds else ["stuck", "ended"])
+
+
+async def test_a_loop_that_runs_has_not_ended() -> None:
+    home = HomeLoop("thing")
+    assert (home.here, home.ended) == (True, False)
 
 
 # Where it is
