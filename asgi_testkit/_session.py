@@ -194,10 +194,11 @@ class AsyncWebSocketSession(Session):
     async def send(self, message: Data | Message) -> None:
         """Send text, bytes, or an ASGI message: ``websocket.receive``, or ``websocket.disconnect`` to close.
 
+        The rest is as with `send_text`.
+
         Raises:
             TypeError: It is nothing of that.
             ValueError: It is not a message that a client sends.
-            BaseException: As `send_text`.
         """
         checked = any_message(message)
         if checked["type"] == "websocket.disconnect":
@@ -211,11 +212,8 @@ class AsyncWebSocketSession(Session):
         What comes after the app's end, and before the test has heard of it, goes nowhere, as on a network. When the
         wait is cancelled, the message is sent all the same.
 
-        Args:
-            data: The text.
-
         Raises:
-            TypeError: It is no text.
+            TypeError: `data` is no text.
             httpx.WriteTimeout: The app did not receive for the client's write timeout. The message is sent.
             RuntimeError: The test has ended the session.
             WrongEventLoopError: The session was connected in another event loop.
@@ -224,19 +222,15 @@ class AsyncWebSocketSession(Session):
         await self._open.write(text_message(data))
 
     async def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
-        """Send a binary message, which is copied; as `send_text`.
-
-        Args:
-            data: The bytes.
+        """Send a binary message, which is copied; the rest is as with `send_text`.
 
         Raises:
-            TypeError: They are none.
-            BaseException: As `send_text`.
+            TypeError: `data` is no bytes.
         """
         await self._open.write(bytes_message(data))
 
     async def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Send JSON, compact and in UTF-8; as `send_text`.
+        """Send JSON, compact and in UTF-8; the rest is as with `send_text`.
 
         Args:
             data: What ``json.dumps`` takes.
@@ -245,7 +239,6 @@ class AsyncWebSocketSession(Session):
         Raises:
             TypeError: `data` has no JSON.
             ValueError: `mode` is unknown.
-            BaseException: As `send_text`.
         """
         await self._open.write(json_message(data, mode))
 
@@ -270,31 +263,23 @@ class AsyncWebSocketSession(Session):
         return await self._next(as_message, timeout)
 
     async def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
-        """Wait for a text message, and return it; as `receive`.
-
-        Args:
-            timeout: As for `receive`.
+        """Wait for a text message, and return it; the rest is as with `receive`.
 
         Raises:
             TypeError: The app sent bytes. The message is not lost.
-            BaseException: As `receive`.
         """
         return await self._next(as_text, timeout)
 
     async def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
-        """Wait for a binary message, and return it; as `receive`.
-
-        Args:
-            timeout: As for `receive`.
+        """Wait for a binary message, and return it; the rest is as with `receive`.
 
         Raises:
             TypeError: The app sent text. The message is not lost.
-            BaseException: As `receive`.
         """
         return await self._next(as_bytes, timeout)
 
     async def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
-        """Wait for JSON, and return what it stands for; as `receive`.
+        """Wait for JSON, and return what it stands for; the rest is as with `receive`.
 
         Args:
             mode: Whether it comes as a text message or as a binary one.
@@ -303,7 +288,6 @@ class AsyncWebSocketSession(Session):
         Raises:
             TypeError: The app sent the other kind. The message is not lost.
             ValueError: It is no JSON, and not lost either; or `mode` is unknown.
-            BaseException: As `receive`.
         """
         return await self._next(as_json(mode), timeout)
 
