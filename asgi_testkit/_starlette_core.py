@@ -148,15 +148,14 @@ class StarletteCore(ClientCore):
 
     task: Future[None]
 
-    def __init__(self, transport: Any, **options: Any) -> None:
+    def __init__(self, transport: Any, *options: Any) -> None:
         self.app: ASGIApp = transport.app
         self.app_state: dict[str, Any] = {}
-        super().__init__(transport, **options)
+        super().__init__(transport, *options)
         transport.state = self.app_state
 
     def _new_manager(self) -> LifespanManager:
-        startup_timeout, shutdown_timeout, lifespan = self._lifespan_options
-        manager = LifespanManager(self._lifespan, startup_timeout, shutdown_timeout, lifespan=lifespan)
+        manager = LifespanManager(self._lifespan, *self._timeouts, lifespan=self._mode)
         manager.state = self.app_state
         return manager
 

@@ -20,6 +20,7 @@ from asgi_testkit import (
 )
 from asgi_testkit._blocking_session import WebSocketSession
 from asgi_testkit._client import AwaitedClient
+from asgi_testkit._core import AppClient
 from asgi_testkit._session import AsyncWebSocketSession, Session
 from asgi_testkit._sync import BlockingClient
 
@@ -144,8 +145,10 @@ def test_a_method_of_the_clients_is_called_alike(name: str) -> None:
 
 @pytest.mark.parametrize("kind", [AsyncClient, TestClient])
 def test_every_option_of_a_client_is_documented(kind: Any) -> None:
-    text = inspect.getdoc(kind.__init__) or ""
-    assert [name for name in parameters(kind) if f"\n    {name}: " not in text] == []
+    heads = re.findall(r"^    ([a-z_, ]+): ", inspect.getdoc(kind.__init__) or "", re.MULTILINE)
+    documented = [name for head in heads for name in head.split(", ")]
+    assert parameters(kind).keys() <= set(documented)
+    assert len(documented) == len(set(documented))
 
 
 @pytest.mark.parametrize("kind", [AsyncClient, TestClient])
@@ -277,6 +280,7 @@ def test_a_blocking_session_says_the_same_in_short_and_who_says_all(name: str) -
         (kind, name)
         for kind in (
             *(
+                AppClient,
                 AsyncClient,
                 AwaitedClient,
                 TestClient,
