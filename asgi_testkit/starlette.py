@@ -23,8 +23,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ._cookies import CookieTypes
 from ._core import CLIENT_NAME
 from ._errors import WebSocketDenied
+from ._portal import PortalTransport, Upgrade
 from ._replacement import REPLACEMENT
-from ._starlette_core import StarletteBlockingTransport, StarletteCore, StarletteTransport, Upgrade
+from ._starlette_core import StarletteCore, StarletteTransport
 from ._starlette_errors import WebSocketDisconnect, denial_class, in_starlettes_client
 from ._starlette_session import WebSocketTestSession
 from ._sync import BlockingClient
@@ -95,10 +96,10 @@ class TestClient(
     _transport_class = StarletteTransport
     _session_class = WebSocketTestSession
     _core_class = StarletteCore
-    _blocking_class = StarletteBlockingTransport
+    _blocking_class = PortalTransport
 
     _core: StarletteCore
-    _blocking: StarletteBlockingTransport
+    _blocking: PortalTransport
     _portal: BlockingPortal | None = None
 
     def __init__(  # noqa: D417 - what is as with ours is named, several in a line
@@ -210,7 +211,7 @@ class TestClient(
         if self.portal is not None:
             yield self.portal
         else:
-            with start_blocking_portal(*self._blocking.configuration) as portal:
+            with start_blocking_portal(**self.async_backend) as portal:
                 yield portal
 
     def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:

@@ -55,7 +55,7 @@ HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
     *("_heads", "_client", "_sync", "_like_httpx_ws", "_for_httpx_ws"),
-    *("_lenient", "_portal", "_starlette_core", "_starlette_session", "starlette"),
+    *("_lenient", "_portal", "_starlette_session", "starlette"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
