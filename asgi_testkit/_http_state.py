@@ -16,9 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ._errors import ASGIProtocolError
 from ._extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND
-from ._fields import REMEMBERED, Illegal, header, kind_of, not_pairs, octets, stranger
+from ._fields import REMEMBERED, Automaton, Illegal, header, kind_of, not_pairs, octets, stranger
 from ._file_body import FileBody
 from ._types import Message
 
@@ -135,8 +134,8 @@ _LENGTH = re.compile(rb"[0-9]{1,20}")
 _CHUNKED = -1
 
 
-class HTTPResponseState:
-    """The automaton of one response. Feed it the app's messages; it keeps what the client may see.
+class HTTPResponseState(Automaton[bytes]):
+    """The automaton of one response. `handle` returns parts of the body; it keeps what else the client may see.
 
     Attributes:
         state: Where the response is.
@@ -152,6 +151,8 @@ class HTTPResponseState:
             early hints, and paths and headers of all pushes, in lists that grow; the last ``info`` for debugging.
     """
 
+    transitions = TRANSITIONS
+    hints = HINTS
     state: State = State.AWAITING_START
     complete: bool = False
     status: int = 0
@@ -159,8 +160,6 @@ class HTTPResponseState:
     tail: bytes = b""
     file: FileBody | None = None
     trailers: list[tuple[bytes, bytes]] | None = None
-    #: What a client calls a breach of the rules.
-    violation: ClassVar[type[ASGIProtocolError]] = ASGIProtocolError
 
     #: The lowest and the highest status of a response.
     statuses: ClassVar[tuple[int, int]] = (200, 999)
@@ -185,39 +184,17 @@ class HTTPResponseState:
             return self.complete
         return self._bodyless or (self._left == 0 and self.trailers is None)
 
-    def handle(self, message: Message) -> bytes:
-        """Take a message of the app and return the part of the body that it brings to the client.
-
-        What comes back is a copy: the app may reuse its buffers and lists.
-
-        Raises:
-            ASGIProtocolError: The message is illegal. So is every message after it.
-        """
-        try:
-            kind = kind_of(message)
-            if kind == "http.response.body":
-                return self._body(message)
-            if kind == "http.response.start":
-                self._start(message)
-            elif isinstance(kind, str) and kind in self._handlers and kind in self._offered:
-                self._handlers[kind](self, message)
-            else:
-                raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
-        except Illegal as illegal:
-            self.state = State.FAILED
-            what, hint = illegal.args
-            raise self.violation(f"application {what}. {hint}".rstrip()) from None
-        except BaseException:  # an iterator of headers that raises, say
-            self.state = State.FAILED
-            raise
+    def _take(self, message: Message) -> bytes:
+        kind = kind_of(message)
+        if kind == "http.response.body":
+            return self._body(message)
+        if kind == "http.response.start":
+            self._start(message)
+        elif isinstance(kind, str) and kind in self._handlers and kind in self._offered:
+            self._handlers[kind](self, message)
+        else:
+            raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
         return b""
-
-    def _step(self, event: Event) -> None:
-        state = self.state
-        try:
-            self.state = TRANSITIONS[state][event]
-        except KeyError:
-            raise Illegal(f"sent {event.value} while {state.value}", HINTS.get((state, event), "")) from None
 
     def _start(self, message: Message) -> None:
         announced = message.get("trailers", False) if TRAILERS in self._offered else False

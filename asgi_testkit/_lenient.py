@@ -74,18 +74,17 @@ class LenientResponseState(HTTPResponseState):
         """
         before = self.state
         try:
-            kind = kind_of(message)
-            if kind == DEBUG:
-                if message["info"] is not None:
-                    self.extensions[DEBUG] = message["info"]
-            elif kind in _HEEDED:
-                return super().handle(message)
-        except Illegal as illegal:
-            what, hint = illegal.args
-            raise self.violation(f"application {what}. {hint}") from None
-        except ASGIProtocolError:
+            return super().handle(message)
+        except BaseException:
             self.state = before
             raise
+
+    def _take(self, message: Message) -> bytes:
+        kind = kind_of(message)
+        if kind in _HEEDED:
+            return super()._take(message)
+        if kind == DEBUG and message["info"] is not None:
+            self.extensions[DEBUG] = message["info"]
         return b""
 
     def _step(self, event: Event) -> None:

@@ -17,8 +17,9 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("**/*.py"))
 
 #: A module may import those in the rows above its own.
 LAYERS = (
-    {"_types", "_http", "_fields", "_extensions", "_tally"},
+    {"_types", "_http", "_extensions", "_tally"},
     {"_errors", "_file_body"},
+    {"_fields"},
     {"_app", "_frames", "_scope", "_handshake", "_options", "_http_state", "_lifespan_state"},
     {"_websocket_state"},
     {"_payload"},
