@@ -13,24 +13,12 @@ from weakref import WeakMethod
 
 import httpx
 
+from . import _payload
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
 from ._hop import Bell, Hop
 from ._options import duration
-from ._payload import (
-    Data,
-    JSONMode,
-    any_message,
-    as_bytes,
-    as_data,
-    as_json,
-    as_message,
-    as_text,
-    bytes_message,
-    check_close,
-    json_message,
-    text_message,
-)
+from ._payload import Data, JSONMode
 from ._session import Session
 from ._types import Message, public
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
@@ -112,7 +100,7 @@ class WebSocketSession(Session):
 
     def send(self, message: Data | Message) -> None:
         """Send text, bytes, or an ASGI message; as `AsyncWebSocketSession.send`."""
-        checked = any_message(message)
+        checked = _payload.any_message(message)
         if checked["type"] == "websocket.disconnect":
             self.close(checked.get("code", 1000), checked.get("reason"))
         else:
@@ -120,15 +108,15 @@ class WebSocketSession(Session):
 
     def send_text(self, data: str) -> None:
         """Send a text message; as `AsyncWebSocketSession.send_text`, but for "64 KiB or more"."""
-        self._write(text_message(data))
+        self._write(_payload.text_message(data))
 
     def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
         """Send a binary message, which is copied; as `AsyncWebSocketSession.send_bytes`."""
-        self._write(bytes_message(data))
+        self._write(_payload.bytes_message(data))
 
     def send_json(self, data: Any, mode: JSONMode = "text") -> None:
         """Send JSON, compact and in UTF-8; as `AsyncWebSocketSession.send_json`."""
-        self._write(json_message(data, mode))
+        self._write(_payload.json_message(data, mode))
 
     def _write(self, message: Message) -> None:
         connection = self._open
@@ -144,19 +132,19 @@ class WebSocketSession(Session):
 
     def receive(self, *, timeout: float | EllipsisType | None = ...) -> Message:
         """Wait for a message, and return it as the app sent it; as `AsyncWebSocketSession.receive`."""
-        return self._next(as_message, timeout)
+        return self._next(_payload.as_message, timeout)
 
     def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
         """Wait for a text message, and return it; as `AsyncWebSocketSession.receive_text`."""
-        return self._next(as_text, timeout)
+        return self._next(_payload.as_text, timeout)
 
     def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
         """Wait for a binary message, and return it; as `AsyncWebSocketSession.receive_bytes`."""
-        return self._next(as_bytes, timeout)
+        return self._next(_payload.as_bytes, timeout)
 
     def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
         """Wait for JSON, and return what it stands for; as `AsyncWebSocketSession.receive_json`."""
-        return self._next(as_json(mode), timeout)
+        return self._next(_payload.as_json(mode), timeout)
 
     def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
@@ -220,7 +208,7 @@ class WebSocketSession(Session):
     def __next__(self) -> Data:
         """Return the data of the next message."""
         try:
-            return self._next(as_data, ...)
+            return self._next(_payload.as_data, ...)
         except WebSocketDisconnect:
             if not self._open.was_closed:  # the app broke off
                 raise
@@ -230,7 +218,7 @@ class WebSocketSession(Session):
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Close the connection; as `AsyncWebSocketSession.close`."""
-        check_close(code, reason)
+        _payload.check_close(code, reason)
         self._disconnect(code, reason or "")
 
     def abort(self) -> None:

@@ -45,16 +45,6 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
     return {**options, "headers": headers, "extensions": extensions}
 
 
-def sending_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Take out of the options of a request those that say how it is sent, as opposed to built, and return them."""
-    sending = {}
-    if "auth" in options:
-        sending["auth"] = options.pop("auth")
-    if "follow_redirects" in options:
-        sending["follow_redirects"] = options.pop("follow_redirects")
-    return sending
-
-
 class ClientCore:
     """The asynchronous part of a client: `AsyncClient` awaits it, `TestClient` calls it from another thread.
 
@@ -189,7 +179,9 @@ class AppClient(
                 ``write`` each send), extensions; auth, in place of the client's; follow_redirects: whether a redirect,
                 in a denial response, is followed.
         """
-        sending = {"follow_redirects": False, **sending_options(options)}
+        sending = {"follow_redirects": options.pop("follow_redirects", False)}
+        if "auth" in options:
+            sending["auth"] = options.pop("auth")
 
         def connect() -> Any:  # the response; or, with an AsyncClient, what it is awaited of
             as_the_library_s: Any = self

@@ -176,7 +176,7 @@ class LenientConnection(WebSocketConnection):
         await self.part(reason)
 
     def _may_notice(self) -> bool:
-        return self._state.over or super()._may_notice()  # what has said its last has its grace to clean up
+        return self.state.over or super()._may_notice()  # what has said its last has its grace to clean up
 
     def _tell_failure(self) -> BaseException | None:
         """Return what the app did wrong, for the client to raise, and for its end to raise again."""

@@ -8,22 +8,10 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from . import _payload
 from ._errors import WebSocketDenied, WebSocketDisconnect
 from ._options import duration
-from ._payload import (
-    Data,
-    JSONMode,
-    any_message,
-    as_bytes,
-    as_data,
-    as_json,
-    as_message,
-    as_text,
-    bytes_message,
-    check_close,
-    json_message,
-    text_message,
-)
+from ._payload import Data, JSONMode
 from ._tasks import checkpoint
 from ._types import Message, Scope, public
 from ._websocket import WebSocketConnection
@@ -200,7 +188,7 @@ class AsyncWebSocketSession(Session):
             TypeError: It is nothing of that.
             ValueError: It is not a message that a client sends.
         """
-        checked = any_message(message)
+        checked = _payload.any_message(message)
         if checked["type"] == "websocket.disconnect":
             await self.close(checked.get("code", 1000), checked.get("reason"))
         else:
@@ -219,7 +207,7 @@ class AsyncWebSocketSession(Session):
             WrongEventLoopError: The session was connected in another event loop.
             BaseException: As `receive`, when the test was told of the end.
         """
-        await self._open.write(text_message(data))
+        await self._open.write(_payload.text_message(data))
 
     async def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
         """Send a binary message, which is copied; the rest is as with `send_text`.
@@ -227,7 +215,7 @@ class AsyncWebSocketSession(Session):
         Raises:
             TypeError: `data` is no bytes.
         """
-        await self._open.write(bytes_message(data))
+        await self._open.write(_payload.bytes_message(data))
 
     async def send_json(self, data: Any, mode: JSONMode = "text") -> None:
         """Send JSON, compact and in UTF-8; the rest is as with `send_text`.
@@ -240,7 +228,7 @@ class AsyncWebSocketSession(Session):
             TypeError: `data` has no JSON.
             ValueError: `mode` is unknown.
         """
-        await self._open.write(json_message(data, mode))
+        await self._open.write(_payload.json_message(data, mode))
 
     # Receiving
 
@@ -260,7 +248,7 @@ class AsyncWebSocketSession(Session):
             httpx.ReadError: The client was closed meanwhile.
             BaseException: What the app raised, as it is.
         """
-        return await self._next(as_message, timeout)
+        return await self._next(_payload.as_message, timeout)
 
     async def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
         """Wait for a text message, and return it; the rest is as with `receive`.
@@ -268,7 +256,7 @@ class AsyncWebSocketSession(Session):
         Raises:
             TypeError: The app sent bytes. The message is not lost.
         """
-        return await self._next(as_text, timeout)
+        return await self._next(_payload.as_text, timeout)
 
     async def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
         """Wait for a binary message, and return it; the rest is as with `receive`.
@@ -276,7 +264,7 @@ class AsyncWebSocketSession(Session):
         Raises:
             TypeError: The app sent text. The message is not lost.
         """
-        return await self._next(as_bytes, timeout)
+        return await self._next(_payload.as_bytes, timeout)
 
     async def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
         """Wait for JSON, and return what it stands for; the rest is as with `receive`.
@@ -289,7 +277,7 @@ class AsyncWebSocketSession(Session):
             TypeError: The app sent the other kind. The message is not lost.
             ValueError: It is no JSON, and not lost either; or `mode` is unknown.
         """
-        return await self._next(as_json(mode), timeout)
+        return await self._next(_payload.as_json(mode), timeout)
 
     async def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
@@ -309,7 +297,7 @@ class AsyncWebSocketSession(Session):
     async def __anext__(self) -> Data:
         """Return the data of the next message."""
         try:
-            return await self._next(as_data, ...)
+            return await self._next(_payload.as_data, ...)
         except WebSocketDisconnect:
             if not self._open.was_closed:  # the app broke off
                 raise
@@ -330,7 +318,7 @@ class AsyncWebSocketSession(Session):
             TypeError: The reason is no text.
             ValueError: No client can send that.
         """
-        check_close(code, reason)
+        _payload.check_close(code, reason)
         self._open.disconnect(code, reason or "")
         await checkpoint()
 
