@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 from ._errors import ASGIProtocolError
@@ -25,6 +26,12 @@ _BAD_IN_STRICT_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 class Illegal(Exception):  # noqa: N818 - what is illegal, and what to check; never leaves the state tables
     """A message breaks a rule."""
+
+
+class Quick(Enum):
+    """An enum whose members are fast keys of a table: each is one object, and Enum's own hash is slow."""
+
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 class Automaton(ABC, Generic[T]):
@@ -106,6 +113,19 @@ def header(name: Any, value: Any, *, strict: bool) -> tuple[bytes, bytes]:
         hint = "A value has no control characters (RFC 9110 5.5). Is something unchecked put into a header?"
         raise Illegal(f"sent the header {name!r} with the value {value!r}", hint)
     return name, value.strip(b" \t")
+
+
+def headers_of(message: Message, *, strict: bool) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a message, as `header` has them.
+
+    Raises:
+        Illegal: They are no pairs, or no server would send one of them.
+    """
+    headers = message.get("headers", ())
+    try:
+        return [header(name, value, strict=strict) for name, value in headers]
+    except (TypeError, ValueError):
+        raise not_pairs(headers) from None
 
 
 def not_pairs(headers: Any) -> Illegal:

@@ -11,18 +11,17 @@ import os
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
-from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ._extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND
-from ._fields import REMEMBERED, Automaton, Illegal, header, kind_of, not_pairs, octets, stranger
+from ._fields import REMEMBERED, Automaton, Illegal, Quick, header, headers_of, kind_of, not_pairs, octets, stranger
 from ._file_body import FileBody
 from ._types import Message
 
 
-class State(Enum):
+class State(Quick):
     """Where the response is. The values read as English after "while"."""
 
     AWAITING_START = "waiting for http.response.start"
@@ -32,10 +31,8 @@ class State(Enum):
     COMPLETE = "the response was already complete"
     FAILED = "refusing everything after its first illegal message"
 
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__  # members are singletons; Enum's own is slow
 
-
-class Event(Enum):
+class Event(Quick):
     """What a message means for the state."""
 
     START = "http.response.start"
@@ -50,8 +47,6 @@ class Event(Enum):
     PATHSEND = "http.response.pathsend"
     ZEROCOPYSEND = "http.response.zerocopysend with more_body"
     LAST_ZEROCOPYSEND = "http.response.zerocopysend"
-
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 # The spec has early hints after the start, where no client takes them any more (RFC 8297 section 2), and pushes not
@@ -274,20 +269,13 @@ class HTTPResponseState(Automaton[bytes]):
         self._step(Event.TRAILERS if more_trailers else Event.LAST_TRAILERS)
         if self._strict and not isinstance(more_trailers, bool):
             raise Illegal(f"sent {TRAILERS} with more_trailers={more_trailers!r}", "more_trailers is a bool.")
-        checked = self._pairs(message)
+        checked = headers_of(message, strict=self._strict)
         misplaced = [name for name, _ in checked if self._strict and name in _NOT_IN_TRAILERS]
         if misplaced:
             raise Illegal(f"sent {misplaced[0]!r} in its trailers", "It belongs before the body (RFC 9110 6.5.1).")
         assert self.trailers is not None  # it has announced them
         self.trailers.extend(checked)
         self.complete = not more_trailers
-
-    def _pairs(self, message: Message) -> list[tuple[bytes, bytes]]:
-        headers = message.get("headers", ())
-        try:
-            return [header(name, value, strict=self._strict) for name, value in headers]
-        except (TypeError, ValueError):
-            raise not_pairs(headers) from None
 
     def _debug(self, message: Message) -> None:
         self._step(Event.DEBUG)
@@ -312,7 +300,7 @@ class HTTPResponseState(Automaton[bytes]):
         path = message.get("path")
         if not (isinstance(path, str) and path.startswith("/")):
             raise Illegal(f"sent {PUSH} with path={path!r}", "The path is a str that begins with a slash.")
-        self.extensions[PUSH].append((path, self._pairs(message)))
+        self.extensions[PUSH].append((path, headers_of(message, strict=self._strict)))
 
     def _pathsend(self, message: Message) -> None:
         self._look_ahead(Event.PATHSEND)

@@ -35,13 +35,7 @@ _HEEDED = frozenset({"http.response.start", "http.response.body", TRAILERS})
 
 
 def assertion(state: State, event: Event, *, announced: bool) -> str:
-    """Return in Starlette's words what is wrong with `event`, which is illegal in `state`.
-
-    Args:
-        state: Where the response is.
-        event: What the app sent.
-        announced: Whether it has announced trailers.
-    """
+    """Return in Starlette's words what is wrong with `event` in `state`; `announced`: whether trailers were."""
     received = f'Received "{event.value.partition(" ")[0]}"'
     if event in {Event.START, Event.START_WITH_TRAILERS}:
         return 'Received multiple "http.response.start" messages.'

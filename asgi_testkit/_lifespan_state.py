@@ -5,13 +5,11 @@ Rule 1: everything that decides whether a message is legal lives in this file (A
 
 from __future__ import annotations
 
-from enum import Enum
-
-from ._fields import Automaton, Illegal
+from ._fields import Automaton, Illegal, Quick
 from ._types import Message
 
 
-class State(Enum):
+class State(Quick):
     """Where the lifespan is. The values read as English after "while"."""
 
     STARTING = "waiting for lifespan.startup.complete"
@@ -23,7 +21,7 @@ class State(Enum):
     FAILED = "refusing everything after its first illegal message"
 
 
-class Event(Enum):
+class Event(Quick):
     """What moves the lifespan on: four messages of the app, and the client's wish to end."""
 
     STARTUP_COMPLETE = "lifespan.startup.complete"

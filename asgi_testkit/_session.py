@@ -37,9 +37,7 @@ class Session:
             text = f"{connection.name}: the application rejected the handshake"
             return connection.disconnect_class(state.close_code, state.close_reason, text=text, response=response)
         status = f"{response.status_code} {response.reason_phrase}".rstrip()
-        return self._denied(response, f"WebSocket {response.url.path}: the handshake was answered with {status}")
-
-    def _denied(self, response: httpx.Response, text: str) -> WebSocketDenied:
+        text = f"WebSocket {response.url.path}: the handshake was answered with {status}"
         return WebSocketDenied(response, text=text)
 
     def _check_new(self) -> None:

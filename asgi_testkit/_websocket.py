@@ -251,13 +251,8 @@ class WebSocketConnection(Conversation):
     async def write(self, message: Message) -> None:
         """Leave a message for the app, and wait while there is too much that it has not received.
 
-        When the wait is cancelled or takes too long, the message stays with those that the app will receive.
-
-        Raises:
-            RuntimeError: The test itself has ended the session.
-            WrongEventLoopError: It was connected in another event loop.
-            httpx.WriteTimeout: The app did not receive enough of them within the write timeout.
-            BaseException: The connection has ended; see `wait_for_message`.
+        When the wait is cancelled or takes too long, the message stays with those that the app will receive. The
+        errors are those of `AsyncWebSocketSession.send_text`.
         """
         self.home.check()
         self.check_writable()
@@ -299,11 +294,8 @@ class WebSocketConnection(Conversation):
             waited: Seconds of that which have passed already.
 
         Raises:
-            httpx.ReadTimeout: No message came in time. The text shows where the app is suspended.
             WrongEventLoopError: The connection was made in another event loop.
-            WebSocketDisconnect: The connection was closed.
-            ASGIProtocolError: The app returned without closing it.
-            BaseException: What the app raised.
+            BaseException: As `AsyncWebSocketSession.receive`.
         """
         self.home.check()
         await checkpoint()

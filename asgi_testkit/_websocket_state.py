@@ -6,18 +6,16 @@ servers refuse and lets pass what they let pass; ``strict`` refuses what the ASG
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from enum import Enum
-from typing import ClassVar
+from collections.abc import Container, Sequence
 
 from ._errors import ASGIProtocolError
 from ._extensions import DENIAL
-from ._fields import Automaton, Illegal, header, kind_of, not_pairs, stranger
+from ._fields import Automaton, Illegal, Quick, headers_of, kind_of, stranger
 from ._http_state import HTTPResponseState
 from ._types import Message
 
 
-class State(Enum):
+class State(Quick):
     """Where the connection is. The values read as English after "while"."""
 
     CONNECTING = "waiting for websocket.accept"
@@ -28,10 +26,8 @@ class State(Enum):
     CLOSED = "the connection was already closed"
     FAILED = "refusing everything after its first illegal message"
 
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__  # members are singletons; Enum's own is slow
 
-
-class Event(Enum):
+class Event(Quick):
     """What a message means for the state."""
 
     ACCEPT = "websocket.accept"
@@ -40,8 +36,6 @@ class Event(Enum):
     DENIAL_START = "websocket.http.response.start"
     DENIAL_BODY = "websocket.http.response.body with more_body"
     LAST_DENIAL_BODY = "websocket.http.response.body"
-
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -192,11 +186,7 @@ class WebSocketState(Automaton[str | bytes | None]):
         if subprotocol is not None and subprotocol not in self._subprotocols:
             hint = "Choose one of scope['subprotocols'], or none."
             raise Illegal(f"accepted with the subprotocol {subprotocol!r}, which the client did not offer", hint)
-        headers = message.get("headers", ())
-        try:
-            checked = [header(name, value, strict=self._strict) for name, value in headers]
-        except (TypeError, ValueError):
-            raise not_pairs(headers) from None
+        checked = headers_of(message, strict=self._strict)
         if self._strict and any(name == b"sec-websocket-protocol" for name, _ in checked):
             raise Illegal("sent sec-websocket-protocol as a header", "Put it into 'subprotocol' of websocket.accept.")
         self.headers = checked
