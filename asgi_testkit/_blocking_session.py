@@ -13,24 +13,12 @@ from weakref import WeakMethod
 
 import httpx
 
+from . import _payload
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
 from ._hop import Bell, Hop
 from ._options import duration
-from ._payload import (
-    Data,
-    JSONMode,
-    any_message,
-    as_bytes,
-    as_data,
-    as_json,
-    as_message,
-    as_text,
-    bytes_message,
-    check_close,
-    json_message,
-    text_message,
-)
+from ._payload import Data, JSONMode
 from ._session import Session
 from ._types import Message, public
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
@@ -49,7 +37,8 @@ def _call_if_there(method: WeakMethod[Callable[[], None]]) -> None:
 class WebSocketSession(Session):
     """A blocking test's end of a WebSocket connection: ``with client.websocket_connect(url) as session:``.
 
-    The blocking twin of `AsyncWebSocketSession`, with the same methods. Sending does not wait for the app's loop.
+    The blocking twin of `AsyncWebSocketSession`: the same methods take the same arguments, and raise the same errors
+    (but for `WrongEventLoopError`: any thread may call them). Sending does not wait for the app's loop.
     Where messages have come before they are received, one trip into the loop brings all of them: they count as read.
     """
 
@@ -64,16 +53,7 @@ class WebSocketSession(Session):
         self._sent = 0  # how much was sent since a send last waited for the app
 
     def __enter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            WebSocketDisconnect: The app rejected the handshake by ``websocket.close``.
-            WebSocketDenied: The app answered the handshake with a response of its own.
-            httpx.ReadTimeout: The app did not answer within the read timeout. The text shows where it is suspended.
-            httpx.RemoteProtocolError: The app's response is longer than ``max_message_size``, or was not completed.
-            ASGIProtocolError: The app returned without an answer, or broke the contract in another way.
-            BaseException: What the app raised, as it is.
-        """
+        """Connect; as `AsyncWebSocketSession.__aenter__`."""
         self._check_new()
         response = self._connect()
         handle = response.extensions.get("asgi")
@@ -97,10 +77,7 @@ class WebSocketSession(Session):
     ) -> None:
         """Close the connection (code 1000, if nobody has closed it), and see the app to its end.
 
-        What the app raises is told beside the exception under way, if there is one.
-
-        Raises:
-            BaseException: What the app raised and no call has raised yet, as it is.
+        The errors are those of `AsyncWebSocketSession.__aexit__`.
         """
         connection = self._open
 
@@ -116,73 +93,30 @@ class WebSocketSession(Session):
             self._response.close()
 
     def wait(self, timeout: float | None = 5.0) -> None:
-        """Wait until the app has ended. What it raised is in `app_exception`; it is not raised here.
-
-        Args:
-            timeout: Seconds; None for no limit. The app runs on when it is over.
-
-        Raises:
-            TimeoutError: The app has not ended in time. The text shows where it is suspended.
-        """
+        """Wait until the app has ended; as `AsyncWebSocketSession.wait`."""
         self._call(partial(self._open.wait, timeout))
 
     # Sending
 
     def send(self, message: Data | Message) -> None:
-        """Send text, bytes, or an ASGI message: ``websocket.receive``, or ``websocket.disconnect`` to close.
-
-        Raises:
-            TypeError: It is nothing of that.
-            ValueError: It is not a message that a client sends.
-            BaseException: As `send_text`.
-        """
-        checked = any_message(message)
+        """Send text, bytes, or an ASGI message; as `AsyncWebSocketSession.send`."""
+        checked = _payload.any_message(message)
         if checked["type"] == "websocket.disconnect":
             self.close(checked.get("code", 1000), checked.get("reason"))
         else:
             self._write(checked)
 
     def send_text(self, data: str) -> None:
-        """Send a text message. While the app has 64 KiB or more that it has not received yet, that waits.
-
-        What comes after the app's end, and before the test has heard of it, goes nowhere, as on a network.
-
-        Args:
-            data: The text.
-
-        Raises:
-            TypeError: It is no text.
-            httpx.WriteTimeout: The app did not receive for the client's write timeout. The message is sent.
-            RuntimeError: The test has ended the session.
-            BaseException: As `receive`, when the test was told of the end.
-        """
-        self._write(text_message(data))
+        """Send a text message; as `AsyncWebSocketSession.send_text`, but for "64 KiB or more"."""
+        self._write(_payload.text_message(data))
 
     def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
-        """Send a binary message, which is copied; as `send_text`.
-
-        Args:
-            data: The bytes.
-
-        Raises:
-            TypeError: They are none.
-            BaseException: As `send_text`.
-        """
-        self._write(bytes_message(data))
+        """Send a binary message, which is copied; as `AsyncWebSocketSession.send_bytes`."""
+        self._write(_payload.bytes_message(data))
 
     def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Send JSON, compact and in UTF-8; as `send_text`.
-
-        Args:
-            data: What ``json.dumps`` takes.
-            mode: Whether it goes as a text message or as a binary one.
-
-        Raises:
-            TypeError: `data` has no JSON.
-            ValueError: `mode` is unknown.
-            BaseException: As `send_text`.
-        """
-        self._write(json_message(data, mode))
+        """Send JSON, compact and in UTF-8; as `AsyncWebSocketSession.send_json`."""
+        self._write(_payload.json_message(data, mode))
 
     def _write(self, message: Message) -> None:
         connection = self._open
@@ -197,58 +131,20 @@ class WebSocketSession(Session):
     # Receiving
 
     def receive(self, *, timeout: float | EllipsisType | None = ...) -> Message:
-        """Wait for a message, and return it as the app sent it: ``{"type": "websocket.send", "text": ...}``.
-
-        Args:
-            timeout: Seconds; None for no limit. By default, the client's read timeout.
-
-        Raises:
-            httpx.ReadTimeout: No message came in time. The text shows where the app is suspended. Nothing is lost, and
-                the session goes on.
-            WebSocketDisconnect: The connection was closed.
-            ASGIProtocolError: The app returned without closing it, or sent what it must not.
-            httpx.ReadError: The client was closed meanwhile.
-            BaseException: What the app raised, as it is.
-        """
-        return self._next(as_message, timeout)
+        """Wait for a message, and return it as the app sent it; as `AsyncWebSocketSession.receive`."""
+        return self._next(_payload.as_message, timeout)
 
     def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
-        """Wait for a text message, and return it; as `receive`.
-
-        Args:
-            timeout: As for `receive`.
-
-        Raises:
-            TypeError: The app sent bytes. The message is not lost.
-            BaseException: As `receive`.
-        """
-        return self._next(as_text, timeout)
+        """Wait for a text message, and return it; as `AsyncWebSocketSession.receive_text`."""
+        return self._next(_payload.as_text, timeout)
 
     def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
-        """Wait for a binary message, and return it; as `receive`.
-
-        Args:
-            timeout: As for `receive`.
-
-        Raises:
-            TypeError: The app sent text. The message is not lost.
-            BaseException: As `receive`.
-        """
-        return self._next(as_bytes, timeout)
+        """Wait for a binary message, and return it; as `AsyncWebSocketSession.receive_bytes`."""
+        return self._next(_payload.as_bytes, timeout)
 
     def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
-        """Wait for JSON, and return what it stands for; as `receive`.
-
-        Args:
-            mode: Whether it comes as a text message or as a binary one.
-            timeout: As for `receive`.
-
-        Raises:
-            TypeError: The app sent the other kind. The message is not lost.
-            ValueError: It is no JSON, and not lost either; or `mode` is unknown.
-            BaseException: As `receive`.
-        """
-        return self._next(as_json(mode), timeout)
+        """Wait for JSON, and return what it stands for; as `AsyncWebSocketSession.receive_json`."""
+        return self._next(_payload.as_json(mode), timeout)
 
     def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
@@ -306,16 +202,13 @@ class WebSocketSession(Session):
         self._hop.call(function, name=self._open.name)
 
     def __iter__(self) -> Self:
-        """Iterate over the data of the messages, text or bytes, until the connection is closed, with whatever code.
-
-        What else can end it is raised, as by `receive`.
-        """
+        """Iterate over the data of the messages; as `AsyncWebSocketSession.__aiter__`."""
         return self
 
     def __next__(self) -> Data:
         """Return the data of the next message."""
         try:
-            return self._next(as_data, ...)
+            return self._next(_payload.as_data, ...)
         except WebSocketDisconnect:
             if not self._open.was_closed:  # the app broke off
                 raise
@@ -324,23 +217,12 @@ class WebSocketSession(Session):
     # The end
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the connection: the app receives ``websocket.disconnect``. What it has sent can still be received.
-
-        It does not wait for the app; leaving the block does, and so does `wait`. Closing twice does no harm.
-
-        Args:
-            code: The close code (RFC 6455 section 7.4).
-            reason: At most 123 bytes in UTF-8.
-
-        Raises:
-            TypeError: The reason is no text.
-            ValueError: No client can send that.
-        """
-        check_close(code, reason)
+        """Close the connection; as `AsyncWebSocketSession.close`."""
+        _payload.check_close(code, reason)
         self._disconnect(code, reason or "")
 
     def abort(self) -> None:
-        """Lose the connection, without a close frame: the app receives ``websocket.disconnect`` with code 1005."""
+        """Lose the connection, without a close frame; as `AsyncWebSocketSession.abort`."""
         self._disconnect(None, "")
 
     def _disconnect(self, code: int | None, reason: str) -> None:

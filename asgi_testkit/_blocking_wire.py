@@ -20,35 +20,17 @@ class BlockingWireStream:
         self._hop = hop
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read from the connection: at least one byte, or none at its end.
-
-        Args:
-            max_bytes: At most how many.
-            timeout: Seconds; None for no limit.
-
-        Raises:
-            httpcore.ReadTimeout: Nothing came in time. The text shows where the app is suspended. Nothing is lost.
-            httpcore.ReadError: The stream, or the response, was closed.
-        """
+        """Read from the connection; as `WireStream.read`."""
         self._stream.check(self._stream.network.ReadError)
         return self._hop.call(lambda: self._stream.read(max_bytes, timeout), name="read")
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write to the connection. While the app has 64 KiB that it has not received yet, that waits.
-
-        Args:
-            buffer: Frames, in whatever pieces.
-            timeout: Seconds; None for no limit.
-
-        Raises:
-            httpcore.WriteTimeout: The app did not receive in time. The text shows where it is suspended.
-            httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
-        """
+        """Write to the connection; as `WireStream.write`."""
         self._stream.check(self._stream.network.WriteError)
         self._hop.call(lambda: self._stream.write(buffer, timeout), name="write")
 
     def close(self) -> None:
-        """Close the socket. An app whose connection was not closed before sees that it is lost."""
+        """Close the socket; as `WireStream.aclose`."""
         if not self._stream.over:
             self._hop.call(self._stream.aclose, name="close")
 

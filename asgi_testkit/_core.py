@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import httpx
 
+from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from ._handshake import offer
-from ._http import HTTPLibrary
+from ._heads import RemembersHeads
+from ._http import URL, Cookies, HTTPLibrary, Request, Response, base_in_library, library_of
 from ._lifespan import LifespanManager
 from ._tasks import HomeLoop, checkpoint
 from ._transport import MESSAGE_LEVEL, AppTransport
-from ._types import LifespanMode
+from ._types import ASGIApp, LifespanMode
+
+Session = TypeVar("Session")
 
 #: What a client is called in ``user-agent`` and in ``scope["client"]``, as Starlette's.
 CLIENT_NAME = "testclient"
@@ -40,16 +45,6 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
     return {**options, "headers": headers, "extensions": extensions}
 
 
-def sending_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Take out of the options of a request those that say how it is sent, as opposed to built, and return them."""
-    sending = {}
-    if "auth" in options:
-        sending["auth"] = options.pop("auth")
-    if "follow_redirects" in options:
-        sending["follow_redirects"] = options.pop("follow_redirects")
-    return sending
-
-
 class ClientCore:
     """The asynchronous part of a client: `AsyncClient` awaits it, `TestClient` calls it from another thread.
 
@@ -60,18 +55,17 @@ class ClientCore:
     def __init__(
         self,
         transport: AppTransport[Any, Any],
-        *,
-        lifespan: LifespanMode,
         startup_timeout: float | None,
         shutdown_timeout: float | None,
+        lifespan: LifespanMode,
     ) -> None:
         self.transport = transport
-        self._lifespan_options = (startup_timeout, shutdown_timeout, lifespan)
+        self._timeouts = startup_timeout, shutdown_timeout
+        self._mode = lifespan
         self._manager = self._new_manager()
 
     def _new_manager(self) -> LifespanManager:
-        startup_timeout, shutdown_timeout, lifespan = self._lifespan_options
-        return LifespanManager(self.transport.app, startup_timeout, shutdown_timeout, lifespan=lifespan)
+        return LifespanManager(self.transport.app, *self._timeouts, lifespan=self._mode)
 
     async def open(self, owner: str) -> None:
         """Run the app's startup. `owner` is what errors call the client.
@@ -125,3 +119,82 @@ class ClientCore:
         """Say what is left to close; empty if nothing is."""
         left = ["the lifespan of its app"] if self._manager.running else []
         return ", ".join(left + self.transport.running())
+
+
+class AppClient(
+    RemembersHeads[Request],
+    CookiesForAnyHost[Request, Cookies],
+    Generic[URL, Request, Response, Cookies, Session],
+):
+    """What both faces add to the client of either HTTP library, which they have to be derived from as well."""
+
+    is_closed: bool
+
+    #: Of what the library and a drop-in want to have classes of their own.
+    _transport_class: ClassVar[type[AppTransport[Any, Any]]]
+    _session_class: ClassVar[type[Any]]
+
+    _core: ClientCore
+
+    def _become_client(
+        self, core: ClientCore, transport: object, /, *, cookies: CookieTypes | None, headers: Any, **options: Any
+    ) -> None:
+        """Make it a client of the library, whose requests go over `transport`.
+
+        Raises:
+            TypeError: An option is unknown, or a second transport.
+        """
+        http = library_of(self)
+        if "transport" in options:
+            library_s = base_in_library(type(self)).__name__
+            msg = f"{type(self).__name__} makes its own transport. For another one use httpx.{library_s}, or mounts="
+            raise TypeError(msg)
+        super().__init__(
+            cookies=jar_for_any_host(cookies),
+            headers=with_user_agent(headers, http),
+            transport=transport,
+            **options,
+        )
+        self._core = core
+
+    @property
+    def app(self) -> ASGIApp:
+        """The app under test."""
+        return self._core.transport.app
+
+    def websocket_connect(
+        self,
+        url: URL | str,
+        subprotocols: Sequence[str] | None = None,
+        **options: Any,
+    ) -> Session:
+        """Return a session to connect: ``with client.websocket_connect(url) as session:``, or ``async with``.
+
+        The handshake is a request of this client: its auth, cookies, headers, params and event hooks apply to it.
+
+        Args:
+            url: Relative to ``base_url``, or absolute: ``ws://``, ``wss://``, ``http://`` or ``https://``.
+            subprotocols: What to offer to the app.
+            options: params, headers, cookies, timeout (in seconds; ``read`` limits the handshake and each receive,
+                ``write`` each send), extensions; auth, in place of the client's; follow_redirects: whether a redirect,
+                in a denial response, is followed.
+        """
+        sending = {"follow_redirects": options.pop("follow_redirects", False)}
+        if "auth" in options:
+            sending["auth"] = options.pop("auth")
+
+        def connect() -> Any:  # the response; or, with an AsyncClient, what it is awaited of
+            as_the_library_s: Any = self
+            request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
+            return as_the_library_s.send(request, stream=True, **sending)
+
+        return cast("Session", self._session_class(connect))
+
+    def _left_open(self) -> str:
+        return self._core.unclosed()
+
+    def __del__(self) -> None:
+        left = self._left_open() if "_core" in self.__dict__ else ""  # else it was never made
+        if left:
+            msg = f"{type(self).__name__} was not closed; still running: {left}"
+            warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)

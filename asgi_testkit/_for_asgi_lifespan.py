@@ -38,13 +38,7 @@ class LifespanManager(OurLifespanManager):
     """
 
     def __init__(self, app: ASGIApp, startup_timeout: float | None = 5, shutdown_timeout: float | None = 5) -> None:
-        """Prepare to run the lifespan of `app`.
-
-        Args:
-            app: An ASGI application, which has to speak lifespan.
-            startup_timeout: Seconds that the startup may take; None for no limit.
-            shutdown_timeout: Seconds that the shutdown may take; None for no limit.
-        """
+        """Prepare to run the lifespan of `app`, which has to speak it. The timeouts are as ours: seconds, or None."""
         super().__init__(app, startup_timeout, shutdown_timeout)
 
     @cached_property

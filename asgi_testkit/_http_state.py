@@ -11,19 +11,17 @@ import os
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
-from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ._errors import ASGIProtocolError
 from ._extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND
-from ._fields import REMEMBERED, Illegal, header, kind_of, not_pairs, octets, stranger
+from ._fields import REMEMBERED, Automaton, Illegal, Quick, header, headers_of, kind_of, not_pairs, octets, stranger
 from ._file_body import FileBody
 from ._types import Message
 
 
-class State(Enum):
+class State(Quick):
     """Where the response is. The values read as English after "while"."""
 
     AWAITING_START = "waiting for http.response.start"
@@ -33,10 +31,8 @@ class State(Enum):
     COMPLETE = "the response was already complete"
     FAILED = "refusing everything after its first illegal message"
 
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__  # members are singletons; Enum's own is slow
 
-
-class Event(Enum):
+class Event(Quick):
     """What a message means for the state."""
 
     START = "http.response.start"
@@ -51,8 +47,6 @@ class Event(Enum):
     PATHSEND = "http.response.pathsend"
     ZEROCOPYSEND = "http.response.zerocopysend with more_body"
     LAST_ZEROCOPYSEND = "http.response.zerocopysend"
-
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 # The spec has early hints after the start, where no client takes them any more (RFC 8297 section 2), and pushes not
@@ -135,8 +129,8 @@ _LENGTH = re.compile(rb"[0-9]{1,20}")
 _CHUNKED = -1
 
 
-class HTTPResponseState:
-    """The automaton of one response. Feed it the app's messages; it keeps what the client may see.
+class HTTPResponseState(Automaton[bytes]):
+    """The automaton of one response. `handle` returns parts of the body; it keeps what else the client may see.
 
     Attributes:
         state: Where the response is.
@@ -153,6 +147,8 @@ class HTTPResponseState:
             early hints, and paths and headers of all pushes, in lists that grow; the last ``info`` for debugging.
     """
 
+    transitions = TRANSITIONS
+    hints = HINTS
     state: State = State.AWAITING_START
     complete: bool = False
     status: int = 0
@@ -161,8 +157,6 @@ class HTTPResponseState:
     tail: bytes = b""
     file: FileBody | None = None
     trailers: list[tuple[bytes, bytes]] | None = None
-    #: What a client calls a breach of the rules.
-    violation: ClassVar[type[ASGIProtocolError]] = ASGIProtocolError
 
     #: The lowest and the highest status of a response.
     statuses: ClassVar[tuple[int, int]] = (200, 999)
@@ -187,39 +181,17 @@ class HTTPResponseState:
             return self.complete
         return self._bodyless or (self._left == 0 and self.trailers is None)
 
-    def handle(self, message: Message) -> bytes:
-        """Take a message of the app and return the part of the body that it brings to the client.
-
-        What comes back is a copy: the app may reuse its buffers and lists.
-
-        Raises:
-            ASGIProtocolError: The message is illegal. So is every message after it.
-        """
-        try:
-            kind = kind_of(message)
-            if kind == "http.response.body":
-                return self._body(message)
-            if kind == "http.response.start":
-                self._start(message)
-            elif isinstance(kind, str) and kind in self._handlers and kind in self._offered:
-                self._handlers[kind](self, message)
-            else:
-                raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
-        except Illegal as illegal:
-            self.state = State.FAILED
-            what, hint = illegal.args
-            raise self.violation(f"application {what}. {hint}".rstrip()) from None
-        except BaseException:  # an iterator of headers that raises, say
-            self.state = State.FAILED
-            raise
+    def _take(self, message: Message) -> bytes:
+        kind = kind_of(message)
+        if kind == "http.response.body":
+            return self._body(message)
+        if kind == "http.response.start":
+            self._start(message)
+        elif isinstance(kind, str) and kind in self._handlers and kind in self._offered:
+            self._handlers[kind](self, message)
+        else:
+            raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
         return b""
-
-    def _step(self, event: Event) -> None:
-        state = self.state
-        try:
-            self.state = TRANSITIONS[state][event]
-        except KeyError:
-            raise Illegal(f"sent {event.value} while {state.value}", HINTS.get((state, event), "")) from None
 
     def _start(self, message: Message) -> None:
         announced = message.get("trailers", False) if TRAILERS in self._offered else False
@@ -296,20 +268,13 @@ class HTTPResponseState:
         self._step(Event.TRAILERS if more_trailers else Event.LAST_TRAILERS)
         if self._strict and not isinstance(more_trailers, bool):
             raise Illegal(f"sent {TRAILERS} with more_trailers={more_trailers!r}", "more_trailers is a bool.")
-        checked = self._pairs(message)
+        checked = headers_of(message, strict=self._strict)
         misplaced = [name for name, _ in checked if self._strict and name in _NOT_IN_TRAILERS]
         if misplaced:
             raise Illegal(f"sent {misplaced[0]!r} in its trailers", "It belongs before the body (RFC 9110 6.5.1).")
         assert self.trailers is not None  # it has announced them
         self.trailers.extend(checked)
         self.complete = not more_trailers
-
-    def _pairs(self, message: Message) -> list[tuple[bytes, bytes]]:
-        headers = message.get("headers", ())
-        try:
-            return [header(name, value, strict=self._strict) for name, value in headers]
-        except (TypeError, ValueError):
-            raise not_pairs(headers) from None
 
     def _debug(self, message: Message) -> None:
         self._step(Event.DEBUG)
@@ -334,7 +299,7 @@ class HTTPResponseState:
         path = message.get("path")
         if not (isinstance(path, str) and path.startswith("/")):
             raise Illegal(f"sent {PUSH} with path={path!r}", "The path is a str that begins with a slash.")
-        self.extensions[PUSH].append((path, self._pairs(message)))
+        self.extensions[PUSH].append((path, headers_of(message, strict=self._strict)))
 
     def _pathsend(self, message: Message) -> None:
         self._look_ahead(Event.PATHSEND)

@@ -35,13 +35,7 @@ _HEEDED = frozenset({"http.response.start", "http.response.body", TRAILERS})
 
 
 def assertion(state: State, event: Event, *, announced: bool) -> str:
-    """Return in Starlette's words what is wrong with `event`, which is illegal in `state`.
-
-    Args:
-        state: Where the response is.
-        event: What the app sent.
-        announced: Whether it has announced trailers.
-    """
+    """Return in Starlette's words what is wrong with `event` in `state`; `announced`: whether trailers were."""
     received = f'Received "{event.value.partition(" ")[0]}"'
     if event in {Event.START, Event.START_WITH_TRAILERS}:
         return 'Received multiple "http.response.start" messages.'
@@ -74,18 +68,17 @@ class LenientResponseState(HTTPResponseState):
         """
         before = self.state
         try:
-            kind = kind_of(message)
-            if kind == DEBUG:
-                if message["info"] is not None:
-                    self.extensions[DEBUG] = message["info"]
-            elif kind in _HEEDED:
-                return super().handle(message)
-        except Illegal as illegal:
-            what, hint = illegal.args
-            raise self.violation(f"application {what}. {hint}") from None
-        except ASGIProtocolError:
+            return super().handle(message)
+        except BaseException:
             self.state = before
             raise
+
+    def _take(self, message: Message) -> bytes:
+        kind = kind_of(message)
+        if kind in _HEEDED:
+            return super()._take(message)
+        if kind == DEBUG and message["info"] is not None:
+            self.extensions[DEBUG] = message["info"]
         return b""
 
     def _step(self, event: Event) -> None:
@@ -179,7 +172,7 @@ class LenientConnection(WebSocketConnection):
         await self.part(reason)
 
     def _may_notice(self) -> bool:
-        return self._state.over or super()._may_notice()  # what has said its last has its grace to clean up
+        return self.state.over or super()._may_notice()  # what has said its last has its grace to clean up
 
     def _tell_failure(self) -> BaseException | None:
         """Return what the app did wrong, for the client to raise, and for its end to raise again."""

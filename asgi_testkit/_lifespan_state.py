@@ -5,14 +5,11 @@ Rule 1: everything that decides whether a message is legal lives in this file (A
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import NoReturn
-
-from ._errors import ASGIProtocolError
+from ._fields import Automaton, Illegal, Quick
 from ._types import Message
 
 
-class State(Enum):
+class State(Quick):
     """Where the lifespan is. The values read as English after "while"."""
 
     STARTING = "waiting for lifespan.startup.complete"
@@ -24,7 +21,7 @@ class State(Enum):
     FAILED = "refusing everything after its first illegal message"
 
 
-class Event(Enum):
+class Event(Quick):
     """What moves the lifespan on: four messages of the app, and the client's wish to end."""
 
     STARTUP_COMPLETE = "lifespan.startup.complete"
@@ -64,31 +61,27 @@ HINTS: dict[tuple[State, Event], str] = {
 _MESSAGES = {event.value: event for event in Event if event is not Event.SHUTDOWN}
 
 
-class LifespanState:
+class LifespanState(Automaton[None]):
     """The automaton of one lifespan.
 
     Attributes:
-        state: Where it is.
         message: What the app said of its failure, ``""`` if nothing.
     """
 
-    def __init__(self) -> None:
-        self.state = State.STARTING
-        self.message = ""
+    transitions = TRANSITIONS
+    hints = HINTS
+    state: State = State.STARTING
+    message: str = ""
 
-    def handle(self, message: Message) -> None:
-        """Take a message of the app.
-
-        Raises:
-            ASGIProtocolError: The message is illegal. So is every message after it.
-        """
+    def _take(self, message: Message) -> None:
         try:
             event = _MESSAGES[message["type"]]
         except (TypeError, KeyError, IndexError):
-            self._refuse(
-                f"sent {message!r}, which is no message of the lifespan protocol. Does it look at scope['type']? "
-                'An app that does not speak lifespan has to raise there; or leave it alone with lifespan="off".'
-            )
+            raise Illegal(
+                f"sent {message!r}, which is no message of the lifespan protocol",
+                "Does it look at scope['type']? An app that does not speak lifespan has to raise there; or leave it "
+                'alone with lifespan="off".',
+            ) from None
         self._step(event)
         if event in {Event.STARTUP_FAILED, Event.SHUTDOWN_FAILED}:
             self.message = str(message.get("message", ""))
@@ -99,16 +92,7 @@ class LifespanState:
 
     def shut_down(self) -> None:
         """Begin the shutdown."""
-        self._step(Event.SHUTDOWN)
-
-    def _step(self, event: Event) -> None:
-        state = self.state
         try:
-            self.state = TRANSITIONS[state][event]
-        except KeyError:
-            self._refuse(f"sent {event.value} while {state.value}. {HINTS.get((state, event), '')}".rstrip())
-
-    def _refuse(self, what: str) -> NoReturn:
-        self.state = State.FAILED
-        msg = f"application {what}"
-        raise ASGIProtocolError(msg)
+            self._step(Event.SHUTDOWN)
+        except Illegal as illegal:
+            self._refuse(illegal)

@@ -80,14 +80,9 @@ class SessionTransport(AppTransport[Request, Response]):
         client: Address | None = ("127.0.0.1", 123),
         initial_receive_timeout: float | None = 1.0,
     ) -> None:
-        """Prepare to run `app`.
+        """Prepare to run `app`, as `ASGITransport` does; but `raise_app_exceptions` is about HTTP only.
 
-        Args:
-            app: An ASGI application.
-            raise_app_exceptions: Whether what the app raises is raised in the test. This is about HTTP only.
-            root_path: Where the app is mounted.
-            client: Host and port of the peer that the app sees.
-            initial_receive_timeout: Seconds that the app has to answer a handshake; None for no limit.
+        The app has `initial_receive_timeout` seconds to answer a handshake; None for no limit.
         """
         super().__init__(app, root_path=root_path, client=client)
         self.raise_app_exceptions = raise_app_exceptions

@@ -1,10 +1,11 @@
-"""Requests through portals of anyio: for loops that a test, or its framework's client, has made."""
+"""How the drop-in for Starlette's TestClient gets into the loop: by portals of anyio as well, which a test has made."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, TypeAlias, TypeVar
+from weakref import WeakMethod
 
 import httpx
 from anyio.from_thread import BlockingPortal
@@ -13,8 +14,13 @@ from ._blocking import BlockingTransport
 from ._conversation import Conversation
 from ._hop import Hop
 from ._http import derived, library_of
+from ._lenient import LenientTransport
+from ._transport import MESSAGE_LEVEL
+from ._types import ASGIApp, Scope
 
 T = TypeVar("T")
+
+PortalFactory: TypeAlias = Callable[[], AbstractContextManager[BlockingPortal]]
 
 
 class PortalHop(Hop):
@@ -40,48 +46,79 @@ class PortalHop(Hop):
         self.portal.call(function)
 
 
-@contextmanager
-def through(portal: AbstractContextManager[BlockingPortal]) -> Iterator[Hop]:
-    """Give the way through a portal, as long as that is open."""
-    with portal as opened:
-        yield PortalHop(opened)
+class Upgrade(Exception):  # noqa: N818 - no error, and Starlette's name for it
+    """What a request for a session leads to, in place of a response. It is not to be seen outside.
+
+    Attributes:
+        request: The request, which has not been sent.
+    """
+
+    def __init__(self, request: httpx.Request) -> None:
+        self.request = request
 
 
-@contextmanager
-def passing_loop(backend: str, backend_options: Mapping[str, Any]) -> Iterator[Hop]:
-    """Give the way into a loop that ends afterwards."""
-    from ._loops import LoopThread
+def _setting(name: str) -> Any:
+    """Return a property that is a setting of the transport in the loop."""
 
-    loop = LoopThread(backend, backend_options)
-    try:
-        yield loop.hop
-    finally:
-        loop.stop()
+    def get(transport: Any) -> Any:
+        return getattr(transport._transport, name)  # noqa: SLF001 - it is to be a method of the class below
+
+    def change(transport: Any, value: Any) -> None:
+        setattr(transport._transport, name, value)  # noqa: SLF001
+
+    return property(get, change)
 
 
 class PortalTransport(BlockingTransport):
-    """A blocking transport that goes through the portal of a factory, where there is one.
+    """The way into the loop, through the portal of a factory where there is one.
+
+    It has what suites read and set of the transport that Starlette's client has.
 
     Attributes:
         own_factory: Makes a context manager around a portal, in which a request runs; None: none is needed.
         fresh_loop: Whether each request outside of ``with`` is to run in a loop of its own.
     """
 
-    own_factory: Callable[[], AbstractContextManager[BlockingPortal]] | None = None
+    own_factory: PortalFactory | None = None
     fresh_loop = False
+    _usual_factory: WeakMethod[PortalFactory] | None = None
+    _transport: LenientTransport[Any, Any]
+
+    app = _setting("app")
+    app_state = _setting("state")
+    client = _setting("client")
+    raise_server_exceptions = _setting("raise_app_exceptions")
+    root_path = _setting("root_path")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._open: set[PortalStream] = set()
 
     @property
-    def configuration(self) -> tuple[str, dict[str, Any]]:
-        """The backend of the loops, and its options."""
-        backend, options = self._configuration
-        return backend, dict(options)
+    def portal_factory(self) -> PortalFactory | None:
+        """Makes a context manager around a portal: as a rule the client's method, which requests are not sent by."""
+        if self.own_factory is None and self._usual_factory is not None:
+            return self._usual_factory()
+        return self.own_factory
+
+    @portal_factory.setter
+    def portal_factory(self, factory: PortalFactory | None) -> None:
+        usual = self._usual_factory is not None and factory == self._usual_factory()
+        self.own_factory = None if usual else factory
+
+    def usually(self, factory: PortalFactory) -> None:
+        """Take the client's method, which is not to keep the client."""
+        self._usual_factory = WeakMethod(factory)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request` to the app, all of its body at once. What the debug extension tells is put on the response."""
+        """Send `request` to the app, all of its body at once. What the debug extension tells is put on the response.
+
+        Raises:
+            Upgrade: It asks for a session.
+            BaseException: As `BlockingTransport`.
+        """
+        if MESSAGE_LEVEL in request.extensions:
+            raise Upgrade(request)
         request.read()
         response = super().handle_request(request)
         debug = response.extensions.get("http.response.debug")
@@ -90,24 +127,34 @@ class PortalTransport(BlockingTransport):
                 setattr(response, name, debug[name])
         return response
 
+    def scope_of(self, request: httpx.Request) -> Scope:
+        """Return the scope of the session that `request` asks for."""
+        return self._transport.websocket_scope_of(request)
+
+    def connect(self, app: ASGIApp, scope: Scope, request: httpx.Request) -> httpx.Response:
+        """Call `app` with the scope of a session, and return the response by which it is connected."""
+        request.extensions = {**request.extensions, MESSAGE_LEVEL: (app, scope)}
+        response = self._send(request)
+        response.request = request
+        return response
+
     def _send_by(self, hop: Hop, request: httpx.Request, *, can_move: bool = False) -> httpx.Response:
-        way = self._way()
-        if way is None:
-            return super()._send_by(hop, request, can_move=can_move)
         with ExitStack() as stack:
-            hop = stack.enter_context(way)
+            if self.own_factory is not None:
+                hop = PortalHop(stack.enter_context(self.own_factory()))
+            # An app that calls a blocking client on the thread of its loop stops that: the call has to have another.
+            elif self.own_loop is None and (self.fresh_loop or hop.here):
+                from ._loops import LoopThread
+
+                loop = LoopThread(*self._configuration)
+                stack.callback(loop.stop)
+                hop = loop.hop
+            else:
+                return super()._send_by(hop, request, can_move=can_move)
             response = super()._send_by(hop, request)
             kind: Any = derived(PortalStream, library_of(request), "SyncByteStream")
             response.stream = kind(response, hop, stack.pop_all(), self._open)
             return response
-
-    def _way(self) -> AbstractContextManager[Hop] | None:
-        if self.own_factory is not None:
-            return through(self.own_factory())
-        # An app that calls a blocking client on the thread of its loop stops that loop: the call has to have another.
-        if self.own_loop is None and (self.fresh_loop or self.hop.here):
-            return passing_loop(*self._configuration)
-        return None
 
     def close(self) -> None:
         """See the requests of a client that shares its loop to their end, each of them, whatever the others raise."""

@@ -8,22 +8,10 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from . import _payload
 from ._errors import WebSocketDenied, WebSocketDisconnect
 from ._options import duration
-from ._payload import (
-    Data,
-    JSONMode,
-    any_message,
-    as_bytes,
-    as_data,
-    as_json,
-    as_message,
-    as_text,
-    bytes_message,
-    check_close,
-    json_message,
-    text_message,
-)
+from ._payload import Data, JSONMode
 from ._tasks import checkpoint
 from ._types import Message, Scope, public
 from ._websocket import WebSocketConnection
@@ -49,9 +37,7 @@ class Session:
             text = f"{connection.name}: the application rejected the handshake"
             return connection.disconnect_class(state.close_code, state.close_reason, text=text, response=response)
         status = f"{response.status_code} {response.reason_phrase}".rstrip()
-        return self._denied(response, f"WebSocket {response.url.path}: the handshake was answered with {status}")
-
-    def _denied(self, response: httpx.Response, text: str) -> WebSocketDenied:
+        text = f"WebSocket {response.url.path}: the handshake was answered with {status}"
         return WebSocketDenied(response, text=text)
 
     def _check_new(self) -> None:
@@ -194,12 +180,13 @@ class AsyncWebSocketSession(Session):
     async def send(self, message: Data | Message) -> None:
         """Send text, bytes, or an ASGI message: ``websocket.receive``, or ``websocket.disconnect`` to close.
 
+        The rest is as with `send_text`.
+
         Raises:
             TypeError: It is nothing of that.
             ValueError: It is not a message that a client sends.
-            BaseException: As `send_text`.
         """
-        checked = any_message(message)
+        checked = _payload.any_message(message)
         if checked["type"] == "websocket.disconnect":
             await self.close(checked.get("code", 1000), checked.get("reason"))
         else:
@@ -211,32 +198,25 @@ class AsyncWebSocketSession(Session):
         What comes after the app's end, and before the test has heard of it, goes nowhere, as on a network. When the
         wait is cancelled, the message is sent all the same.
 
-        Args:
-            data: The text.
-
         Raises:
-            TypeError: It is no text.
+            TypeError: `data` is no text.
             httpx.WriteTimeout: The app did not receive for the client's write timeout. The message is sent.
             RuntimeError: The test has ended the session.
             WrongEventLoopError: The session was connected in another event loop.
             BaseException: As `receive`, when the test was told of the end.
         """
-        await self._open.write(text_message(data))
+        await self._open.write(_payload.text_message(data))
 
     async def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
-        """Send a binary message, which is copied; as `send_text`.
-
-        Args:
-            data: The bytes.
+        """Send a binary message, which is copied; the rest is as with `send_text`.
 
         Raises:
-            TypeError: They are none.
-            BaseException: As `send_text`.
+            TypeError: `data` is no bytes.
         """
-        await self._open.write(bytes_message(data))
+        await self._open.write(_payload.bytes_message(data))
 
     async def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Send JSON, compact and in UTF-8; as `send_text`.
+        """Send JSON, compact and in UTF-8; the rest is as with `send_text`.
 
         Args:
             data: What ``json.dumps`` takes.
@@ -245,9 +225,8 @@ class AsyncWebSocketSession(Session):
         Raises:
             TypeError: `data` has no JSON.
             ValueError: `mode` is unknown.
-            BaseException: As `send_text`.
         """
-        await self._open.write(json_message(data, mode))
+        await self._open.write(_payload.json_message(data, mode))
 
     # Receiving
 
@@ -267,34 +246,26 @@ class AsyncWebSocketSession(Session):
             httpx.ReadError: The client was closed meanwhile.
             BaseException: What the app raised, as it is.
         """
-        return await self._next(as_message, timeout)
+        return await self._next(_payload.as_message, timeout)
 
     async def receive_text(self, *, timeout: float | EllipsisType | None = ...) -> str:
-        """Wait for a text message, and return it; as `receive`.
-
-        Args:
-            timeout: As for `receive`.
+        """Wait for a text message, and return it; the rest is as with `receive`.
 
         Raises:
             TypeError: The app sent bytes. The message is not lost.
-            BaseException: As `receive`.
         """
-        return await self._next(as_text, timeout)
+        return await self._next(_payload.as_text, timeout)
 
     async def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
-        """Wait for a binary message, and return it; as `receive`.
-
-        Args:
-            timeout: As for `receive`.
+        """Wait for a binary message, and return it; the rest is as with `receive`.
 
         Raises:
             TypeError: The app sent text. The message is not lost.
-            BaseException: As `receive`.
         """
-        return await self._next(as_bytes, timeout)
+        return await self._next(_payload.as_bytes, timeout)
 
     async def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
-        """Wait for JSON, and return what it stands for; as `receive`.
+        """Wait for JSON, and return what it stands for; the rest is as with `receive`.
 
         Args:
             mode: Whether it comes as a text message or as a binary one.
@@ -303,9 +274,8 @@ class AsyncWebSocketSession(Session):
         Raises:
             TypeError: The app sent the other kind. The message is not lost.
             ValueError: It is no JSON, and not lost either; or `mode` is unknown.
-            BaseException: As `receive`.
         """
-        return await self._next(as_json(mode), timeout)
+        return await self._next(_payload.as_json(mode), timeout)
 
     async def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
@@ -325,7 +295,7 @@ class AsyncWebSocketSession(Session):
     async def __anext__(self) -> Data:
         """Return the data of the next message."""
         try:
-            return await self._next(as_data, ...)
+            return await self._next(_payload.as_data, ...)
         except WebSocketDisconnect:
             if not self._open.was_closed:  # the app broke off
                 raise
@@ -346,7 +316,7 @@ class AsyncWebSocketSession(Session):
             TypeError: The reason is no text.
             ValueError: No client can send that.
         """
-        check_close(code, reason)
+        _payload.check_close(code, reason)
         self._open.disconnect(code, reason or "")
         await checkpoint()
 

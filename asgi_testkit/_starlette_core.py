@@ -1,30 +1,18 @@
-"""What the drop-in for Starlette's TestClient does in the event loop, and how it gets there."""
+"""What the drop-in for Starlette's TestClient does in the event loop."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
-from weakref import WeakMethod
-
-import httpx
+from typing import Any
 
 from ._app import as_single_callable
 from ._core import ClientCore
 from ._errors import LifespanError, LifespanTimeout
 from ._lenient import LenientConnection, LenientTransport
 from ._lifespan import LifespanManager
-from ._portal import PortalTransport
 from ._starlette_errors import WebSocketDisconnect
-from ._transport import MESSAGE_LEVEL
 from ._types import ASGIApp, Receive, Scope, Send
-
-if TYPE_CHECKING:
-    from anyio.from_thread import BlockingPortal
-
-    PortalFactory = Callable[[], AbstractContextManager[BlockingPortal]]
 
 
 class StarletteConnection(LenientConnection):
@@ -63,80 +51,6 @@ class StarletteTransport(LenientTransport[Any, Any]):
         self._options = self._options._replace(raise_server_exceptions=raised)
 
 
-class Upgrade(Exception):  # noqa: N818 - no error, and Starlette's name for it
-    """What a request for a session leads to, in place of a response. It is not to be seen outside.
-
-    Attributes:
-        request: The request, which has not been sent.
-    """
-
-    def __init__(self, request: httpx.Request) -> None:
-        self.request = request
-
-
-def _setting(name: str) -> Any:
-    """Return a property that is a setting of the transport in the loop."""
-
-    def get(transport: Any) -> Any:
-        return getattr(transport._transport, name)  # noqa: SLF001 - it is to be a method of the class below
-
-    def change(transport: Any, value: Any) -> None:
-        setattr(transport._transport, name, value)  # noqa: SLF001
-
-    return property(get, change)
-
-
-class StarletteBlockingTransport(PortalTransport):
-    """The way of a `TestClient` into the loop, with what suites read and set of the one that Starlette's client has."""
-
-    _transport: StarletteTransport
-    _usual_factory: WeakMethod[PortalFactory] | None = None
-
-    app = _setting("app")
-    app_state = _setting("state")
-    client = _setting("client")
-    raise_server_exceptions = _setting("raise_app_exceptions")
-    root_path = _setting("root_path")
-
-    @property
-    def portal_factory(self) -> PortalFactory | None:
-        """Makes a context manager around a portal: as a rule the client's method, which requests are not sent by."""
-        if self.own_factory is None and self._usual_factory is not None:
-            return self._usual_factory()
-        return self.own_factory
-
-    @portal_factory.setter
-    def portal_factory(self, factory: PortalFactory | None) -> None:
-        usual = self._usual_factory is not None and factory == self._usual_factory()
-        self.own_factory = None if usual else factory
-
-    def usually(self, factory: PortalFactory) -> None:
-        """Take the client's method, which is not to keep the client."""
-        self._usual_factory = WeakMethod(factory)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request` to the app.
-
-        Raises:
-            Upgrade: It asks for a session.
-            BaseException: As `PortalTransport`.
-        """
-        if MESSAGE_LEVEL in request.extensions:
-            raise Upgrade(request)
-        return super().handle_request(request)
-
-    def scope_of(self, request: httpx.Request) -> Scope:
-        """Return the scope of the session that `request` asks for."""
-        return self._transport.websocket_scope_of(request)
-
-    def connect(self, app: ASGIApp, scope: Scope, request: httpx.Request) -> httpx.Response:
-        """Call `app` with the scope of a session, and return the response by which it is connected."""
-        request.extensions = {**request.extensions, MESSAGE_LEVEL: (app, scope)}
-        response = self._send(request)
-        response.request = request
-        return response
-
-
 class StarletteCore(ClientCore):
     """The lifespan as Starlette's client runs it: one state for good, and an app has to support it.
 
@@ -148,15 +62,14 @@ class StarletteCore(ClientCore):
 
     task: Future[None]
 
-    def __init__(self, transport: Any, **options: Any) -> None:
+    def __init__(self, transport: Any, *options: Any) -> None:
         self.app: ASGIApp = transport.app
         self.app_state: dict[str, Any] = {}
-        super().__init__(transport, **options)
+        super().__init__(transport, *options)
         transport.state = self.app_state
 
     def _new_manager(self) -> LifespanManager:
-        startup_timeout, shutdown_timeout, lifespan = self._lifespan_options
-        manager = LifespanManager(self._lifespan, startup_timeout, shutdown_timeout, lifespan=lifespan)
+        manager = LifespanManager(self._lifespan, *self._timeouts, lifespan=self._mode)
         manager.state = self.app_state
         return manager
 

@@ -14,7 +14,8 @@ import httpx
 
 from ._blocking_session import WebSocketSession
 from ._payload import JSONMode, json_message
-from ._starlette_core import StarletteBlockingTransport, StarletteConnection, StarletteTransport
+from ._portal import PortalTransport
+from ._starlette_core import StarletteConnection, StarletteTransport
 from ._starlette_errors import PUBLIC, WebSocketDisconnect, denial_class, disconnect_class
 from ._types import ASGIApp, Message, Scope
 
@@ -67,7 +68,7 @@ class WebSocketTestSession(WebSocketSession):
 
     accepted_subprotocol: Any = None
     extra_headers: Any = None
-    _line: tuple[StarletteBlockingTransport, httpx.Request] | None = None
+    _line: tuple[PortalTransport, httpx.Request] | None = None
 
     def __init__(self, app: ASGIApp, scope: Scope, portal_factory: Any) -> None:
         """Prepare a session, as Starlette's is made. One of ``TestClient.websocket_connect`` knows its client, too."""
@@ -76,7 +77,7 @@ class WebSocketTestSession(WebSocketSession):
         self._scope = scope
         self.portal_factory = portal_factory
 
-    def goes_over(self, transport: StarletteBlockingTransport, request: httpx.Request) -> None:
+    def goes_over(self, transport: PortalTransport, request: httpx.Request) -> None:
         """Note the transport of the client, as long as its portal factory is the session's, and what asked for it."""
         self._line = transport, request
 
@@ -98,7 +99,7 @@ class WebSocketTestSession(WebSocketSession):
             BaseException: What the app raised, as it is.
         """
         if self._line is None or self._line[0].portal_factory != self.portal_factory:
-            transport = StarletteBlockingTransport(StarletteTransport(self.app), "asyncio", {})
+            transport = PortalTransport(StarletteTransport(self.app), "asyncio", {})
             transport.portal_factory = self.portal_factory
             self._line = transport, _Request("GET", "ws://testserver")
         transport, request = self._line
@@ -241,25 +242,16 @@ class WebSocketTestSession(WebSocketSession):
         Raises:
             WebSocketDisconnect: The connection was closed.
             KeyError: The message has none.
+            BaseException: As `receive`.
         """
         return cast("str", self._received(timeout)["text"])
 
     def receive_bytes(self, *, timeout: float | EllipsisType | None = ...) -> bytes:
-        """Wait for a message, and return its bytes.
-
-        Raises:
-            WebSocketDisconnect: The connection was closed.
-            KeyError: The message has none.
-        """
+        """Wait for a message, and return its bytes; as `receive_text`."""
         return cast("bytes", self._received(timeout)["bytes"])
 
     def receive_json(self, mode: JSONMode = "text", *, timeout: float | EllipsisType | None = ...) -> Any:
-        """Wait for a message, and return what its JSON stands for.
-
-        Raises:
-            WebSocketDisconnect: The connection was closed.
-            KeyError: The message is of the other kind.
-        """
+        """Wait for a message, and return what its JSON stands for; as `receive_text`."""
         message = self._received(timeout)
         return json.loads(message["text"] if mode == "text" else message["bytes"])
 

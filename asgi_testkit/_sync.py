@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import anyio
 import httpx
 
 from ._blocking import BlockingTransport
 from ._blocking_session import WebSocketSession
-from ._cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
-from ._core import CLIENT_NAME, ClientCore, handshake, sending_options, with_user_agent
-from ._heads import RemembersHeads
+from ._cookies import CookieTypes
+from ._core import CLIENT_NAME, AppClient, ClientCore, Session
 from ._http import URL, Cookies, HTTPXClient, Request, Response, derived, library_of
-from ._transport import AppTransport, ASGITransport
+from ._transport import ASGITransport
 from ._types import Address, ASGIApp, Background, LifespanMode, public
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
 
-Session = TypeVar("Session", bound=WebSocketSession)
-
-
-class BlockingClient(
-    RemembersHeads[Request],
-    CookiesForAnyHost[Request, Cookies],
-    Generic[URL, Request, Response, Cookies, Session],
-):
+class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
     """What `TestClient` adds to the client of either HTTP library, which it has to be derived from as well."""
 
-    is_closed: bool
-
-    #: Of what the library and a drop-in want to have classes of their own.
-    _transport_class: ClassVar[type[AppTransport[Any, Any]]]
-    _session_class: ClassVar[type[WebSocketSession]]
+    #: Of what a drop-in wants to have classes of its own.
     _core_class: ClassVar[type[ClientCore]] = ClientCore
     _blocking_class: ClassVar[type[BlockingTransport]] = BlockingTransport
 
-    def __init__(
+    def __init__(  # noqa: D417 - what the awaited client and the transport explain is named, several in a line
         self,
         app: ASGIApp,
         base_url: URL | str = "http://testserver",
@@ -70,29 +57,15 @@ class BlockingClient(
         """Prepare to test `app`.
 
         Args:
-            app: An ASGI application.
-            base_url: What relative URLs are relative to. Its scheme, host and port appear in the scope.
-            raise_server_exceptions: Whether what the app raises is raised in the test, as it is; see `ASGITransport`.
-            root_path: Where the app is mounted; see `ASGITransport`.
+            app, base_url, raise_server_exceptions, cookies, headers: As for `AsyncClient`.
+            lifespan, startup_timeout, shutdown_timeout: As for `AsyncClient`.
             backend: ``"asyncio"`` or ``"trio"``.
             backend_options: As ``anyio.run`` takes them: ``{"use_uvloop": True}``, say.
-            cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.
-            headers: Headers of every request. ``user-agent`` is ``testclient`` unless it is given.
             follow_redirects: Whether redirects are followed.
-            client: Host and port of the peer that the app sees.
-            lifespan: ``"auto"``, ``"on"`` or ``"off"``; see `LifespanManager`.
-            startup_timeout: Seconds that the app's startup may take; None for no limit.
-            shutdown_timeout: Seconds that the app's shutdown may take; None for no limit.
-            write_buffer: How many bytes of the body the app may be ahead of the reader; see `ASGITransport` for this
-                and all that follow. Reading a stream, the client fetches what is there at once, and that counts as
-                read.
-            background: ``"wait"`` or ``"detach"``.
-            disconnect_grace: Seconds that the app has to end by itself after it was told of a disconnect.
-            strict: Whether to refuse what the ASGI spec forbids and servers let pass, too.
-            compression: Whether WebSocket frames are compressed for a client that offers it.
-            max_message_size: How many bytes a WebSocket message in frames may have, or a denial; None for no limit.
-            scope: Keys of the scope to add or replace.
-            asgi_extensions: What to offer in ``scope["extensions"]``, in place of what is offered otherwise.
+            root_path, client, background, disconnect_grace, strict: As for `ASGITransport`.
+            compression, max_message_size, scope, asgi_extensions: As for `ASGITransport`.
+            write_buffer: As for `ASGITransport`. Reading a stream, the client fetches what is there at once, and that
+                counts as read.
             httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts,
                 ...
 
@@ -100,50 +73,28 @@ class BlockingClient(
             TypeError: `app` is not an ASGI application, or an option is unknown.
             ValueError: An option makes no sense.
         """
-        if "transport" in httpx_options:
-            msg = "TestClient makes its own transport. For another one use httpx.Client, or mounts="
-            raise TypeError(msg)
         if backend not in anyio.get_all_backends():
             msg = f"backend must be one of {', '.join(anyio.get_all_backends())}, not {backend!r}"
             raise ValueError(msg)
-        core = self._core_class(
-            self._transport_class(
-                app,
-                raise_server_exceptions,
-                root_path,
-                client,
-                write_buffer=write_buffer,
-                background=background,
-                disconnect_grace=disconnect_grace,
-                strict=strict,
-                compression=compression,
-                max_message_size=max_message_size,
-                scope=scope,
-                asgi_extensions=asgi_extensions,
-            ),
-            lifespan=lifespan,
-            startup_timeout=startup_timeout,
-            shutdown_timeout=shutdown_timeout,
+        transport = self._transport_class(
+            app,
+            raise_server_exceptions,
+            root_path,
+            client,
+            write_buffer=write_buffer,
+            background=background,
+            disconnect_grace=disconnect_grace,
+            strict=strict,
+            compression=compression,
+            max_message_size=max_message_size,
+            scope=scope,
+            asgi_extensions=asgi_extensions,
         )
-        http = library_of(self)
-        self._blocking: BlockingTransport = derived(self._blocking_class, http, "BaseTransport")(  # type: ignore[arg-type]  # types are hashable
-            core.transport, backend, backend_options or {}
-        )
-        as_the_library_s: Any = super()
-        as_the_library_s.__init__(
-            base_url=base_url,
-            cookies=jar_for_any_host(cookies),
-            headers=with_user_agent(headers, http),
-            follow_redirects=follow_redirects,
-            transport=self._blocking,
-            **httpx_options,
-        )
-        self._core = core
-
-    @property
-    def app(self) -> ASGIApp:
-        """The app under test."""
-        return self._core.transport.app
+        core = self._core_class(transport, startup_timeout, shutdown_timeout, lifespan)
+        kind: Any = derived(self._blocking_class, library_of(self), "BaseTransport")  # type: ignore[arg-type]  # types are hashable
+        self._blocking: BlockingTransport = kind(transport, backend, backend_options or {})
+        httpx_options |= {"base_url": base_url, "follow_redirects": follow_redirects}
+        self._become_client(core, self._blocking, cookies=cookies, headers=headers, **httpx_options)
 
     @property
     def portal(self) -> BlockingPortal:
@@ -160,42 +111,9 @@ class BlockingClient(
         return self._blocking.own_loop.portal
 
     def request(self, method: str, url: URL | str, **options: Any) -> Response:
-        """Build and send a request, as ``httpx.Client.request``.
-
-        Args:
-            method: The HTTP method.
-            url: Relative to ``base_url``, or absolute.
-            options: content, data, files, json, params, headers, timeout (in seconds), extensions; cookies, which go
-                with this request alone; auth and follow_redirects, in place of the client's.
-        """
+        """Build and send a request, as ``httpx.Client.request``; with the options of `AsyncClient.request`."""
         as_the_library_s: Any = super()
         return cast("Response", as_the_library_s.request(method, url, **self.with_cookie_header(url, options)))
-
-    def websocket_connect(
-        self,
-        url: URL | str,
-        subprotocols: Sequence[str] | None = None,
-        **options: Any,
-    ) -> Session:
-        """Return a session to connect: ``with client.websocket_connect(url) as session:``.
-
-        The handshake is a request of this client: its auth, cookies, headers, params and event hooks apply to it.
-
-        Args:
-            url: Relative to ``base_url``, or absolute: ``ws://``, ``wss://``, ``http://`` or ``https://``.
-            subprotocols: What to offer to the app.
-            options: params, headers, cookies, timeout (in seconds; ``read`` limits the handshake and each receive,
-                ``write`` each send), extensions; auth, in place of the client's; follow_redirects: whether a redirect,
-                in a denial response, is followed.
-        """
-        sending = {"follow_redirects": False, **sending_options(options)}
-
-        def connect() -> httpx.Response:
-            as_the_library_s: Any = self
-            request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
-            return cast("httpx.Response", as_the_library_s.send(request, stream=True, **sending))
-
-        return cast("Session", self._session_class(connect))
 
     def __enter__(self) -> Self:
         """Start an event loop for the client, and run the app's startup in it.
@@ -236,15 +154,9 @@ class BlockingClient(
             as_the_library_s: Any = super()
             as_the_library_s.close()
 
-    def __del__(self) -> None:
-        core = self.__dict__.get("_core")
-        if core is None:  # it was never made
-            return
+    def _left_open(self) -> str:
         own_loop = "its event loop" if self._blocking.own_loop is not None else ""
-        left = ", ".join(filter(None, [own_loop, core.unclosed()]))
-        if left:
-            msg = f"{type(self).__name__} was not closed; still running: {left}"
-            warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
+        return ", ".join(filter(None, [own_loop, super()._left_open()]))
 
 
 @public

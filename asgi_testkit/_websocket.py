@@ -52,7 +52,7 @@ class WebSocketConnection(Conversation):
     _buffered = 0  # what is in _outgoing
     _denied = 0  # how many bytes of a denial response were read
     _unread = 0  # what is in _incoming
-    _end_heard = False  # whether the client knows that there is nothing more to read
+    end_heard: bool = False  # whether the client knows that there is nothing more to read
     _hung_up = False  # whether the client has closed the connection, whether or not that was news to the app
     _departure: Message | None = None  # how the client has gone
     _raised: BaseException | None = None  # what the client was told of an app that went on
@@ -70,7 +70,7 @@ class WebSocketConnection(Conversation):
         super().__init__(app, request, scope, options, on_settled, name=f"WebSocket {scope['path']}")
         self._limit = options.write_buffer
         self._write_timeout = self._timeouts.get("write")
-        self._state = self.state_class(
+        self.state: WebSocketState = self.state_class(  # what the app has sent
             subprotocols=scope["subprotocols"], offered=scope.get("extensions") or (), strict=options.strict
         )
         self._incoming: deque[tuple[Message, int]] = deque()
@@ -84,7 +84,7 @@ class WebSocketConnection(Conversation):
             self._connected = True
             return {"type": "websocket.connect"}
         while not self._incoming:
-            if self._disconnected or self._state.over:
+            if self._disconnected or self.state.over:
                 if self._catching_up:
                     self._catching_up = False
                     self._for_client.fire()
@@ -99,10 +99,10 @@ class WebSocketConnection(Conversation):
         return message
 
     def _disconnect_message(self) -> Message:
-        if self._state.closed:
-            code, reason = self._state.close_code, self._state.close_reason
+        if self.state.closed:
+            code, reason = self.state.close_code, self.state.close_reason
             return {"type": "websocket.disconnect", "code": code, "reason": reason}
-        if not self._state.accepted:
+        if not self.state.accepted:
             return {"type": "websocket.disconnect", "code": ABNORMAL}
         if self._departure is None:  # the client was closed as a whole
             return {"type": "websocket.disconnect", "code": _GOING_AWAY, "reason": ""}
@@ -113,7 +113,7 @@ class WebSocketConnection(Conversation):
         if self._gone:
             await self._send_to_nobody()
             return
-        state = self._state
+        state = self.state
         try:
             data = state.handle(message)
         except ASGIProtocolError as error:
@@ -137,7 +137,7 @@ class WebSocketConnection(Conversation):
 
     @property
     def _held_back(self) -> bool:
-        return self._buffered > self._limit and not self._state.closed
+        return self._buffered > self._limit and not self.state.closed
 
     @property
     def _gone(self) -> bool:
@@ -150,14 +150,9 @@ class WebSocketConnection(Conversation):
     # The client's side
 
     @property
-    def state(self) -> WebSocketState:
-        """What the app has sent."""
-        return self._state
-
-    @property
     def was_closed(self) -> bool:
         """Whether either side has closed the connection, or the client has lost it; the app did not just end."""
-        return self._departure is not None or self._state.closed
+        return self._departure is not None or self.state.closed
 
     @property
     def close_code(self) -> int | None:
@@ -165,8 +160,8 @@ class WebSocketConnection(Conversation):
         if self._departure is not None:
             code: int = self._departure["code"]
             return code if "reason" in self._departure else ABNORMAL
-        if self._state.closed:
-            return self._state.close_code
+        if self.state.closed:
+            return self.state.close_code
         return self._code_of_the_end if self._task.done else None
 
     @property
@@ -175,7 +170,7 @@ class WebSocketConnection(Conversation):
         if self._departure is not None:
             reason: str = self._departure.get("reason", "")
             return reason
-        return self._state.close_reason if self._state.closed or self._task.done else None
+        return self.state.close_reason if self.state.closed or self._task.done else None
 
     @property
     def _code_of_the_end(self) -> int:
@@ -189,7 +184,7 @@ class WebSocketConnection(Conversation):
             httpx.ReadError: The client was closed meanwhile.
             BaseException: What the app raised before it answered, where the test is to get it.
         """
-        while not self._state.answered:
+        while not self.state.answered:
             if not await self._next_move():
                 return False
         return True
@@ -197,7 +192,7 @@ class WebSocketConnection(Conversation):
     async def _next_move(self) -> bool:
         """Wait for what the app does next, while it owes an answer. Return whether it has not ended instead."""
         if not (self._task.done or self._closed):
-            await self._await_app(self._state.state.value)
+            await self._await_app(self.state.state.value)
             return True
         await self.part(None)
         if self._disconnected:
@@ -215,7 +210,7 @@ class WebSocketConnection(Conversation):
                 is longer than the limit which a session has for it.
             BaseException: What the app raised.
         """
-        while not (self._outgoing or self._state.accepted or self._state.delivered):
+        while not (self._outgoing or self.state.accepted or self.state.delivered):
             if not await self._next_move():
                 msg = f"{self.name}: the application ended before the end of its denial response"
                 raise self.http.RemoteProtocolError(msg, request=self._request) from self.app_exception
@@ -233,12 +228,12 @@ class WebSocketConnection(Conversation):
 
     def take_chunks(self) -> list[bytes]:
         """Return what of a denial response is here already."""
-        return [] if self._state.accepted else cast("list[bytes]", self.take_all())
+        return [] if self.state.accepted else cast("list[bytes]", self.take_all())
 
     def put(self, message: Message) -> None:
         """Leave a message for the app. One that comes after its end goes nowhere, as on a network."""
         size = size_of(message)
-        if not (self._state.closed or self._disconnected or self._task.done):
+        if not (self.state.closed or self._disconnected or self._task.done):
             self._incoming.append((message, size))
             self._for_app.fire()
         self._unread += size
@@ -256,18 +251,13 @@ class WebSocketConnection(Conversation):
     async def write(self, message: Message) -> None:
         """Leave a message for the app, and wait while there is too much that it has not received.
 
-        When the wait is cancelled or takes too long, the message stays with those that the app will receive.
-
-        Raises:
-            RuntimeError: The test itself has ended the session.
-            WrongEventLoopError: It was connected in another event loop.
-            httpx.WriteTimeout: The app did not receive enough of them within the write timeout.
-            BaseException: The connection has ended; see `wait_for_message`.
+        When the wait is cancelled or takes too long, the message stays with those that the app will receive. The
+        errors are those of `AsyncWebSocketSession.send_text`.
         """
         self.home.check()
         self.check_writable()
         await checkpoint()
-        if self._end_heard:
+        if self.end_heard:
             await self.raise_end()
         self.put(message)
         if self._unread <= READ_BUFFER:
@@ -304,11 +294,8 @@ class WebSocketConnection(Conversation):
             waited: Seconds of that which have passed already.
 
         Raises:
-            httpx.ReadTimeout: No message came in time. The text shows where the app is suspended.
             WrongEventLoopError: The connection was made in another event loop.
-            WebSocketDisconnect: The connection was closed.
-            ASGIProtocolError: The app returned without closing it.
-            BaseException: What the app raised.
+            BaseException: As `AsyncWebSocketSession.receive`.
         """
         self.home.check()
         await checkpoint()
@@ -346,7 +333,7 @@ class WebSocketConnection(Conversation):
     @property
     def ended(self) -> bool:
         """Whether there is nothing to come beyond the messages that wait."""
-        return self._state.closed or self._task.done or self._gone or self._closed or self._violation is not None
+        return self.state.closed or self._task.done or self._gone or self._closed or self._violation is not None
 
     @property
     def grace(self) -> float:
@@ -380,7 +367,7 @@ class WebSocketConnection(Conversation):
         A close comes after the messages before it: an app that has not received them all may answer them still.
         """
         self._hung_up = True
-        if self._departure is not None or self._state.closed or self._closed:
+        if self._departure is not None or self.state.closed or self._closed:
             return
         if self._task.done:  # and nobody is left to be told
             self._disconnected = True
@@ -407,7 +394,7 @@ class WebSocketConnection(Conversation):
         """
         if self._closed:
             return
-        if self._state.delivered and not self._held_back and reason is None:
+        if self.state.delivered and not self._held_back and reason is None:
             await self._finish()
         else:
             self.disconnect(None)
@@ -415,21 +402,16 @@ class WebSocketConnection(Conversation):
 
     @property
     def _said_all(self) -> bool:
-        return self._state.over
-
-    @property
-    def end_heard(self) -> bool:
-        """Whether the client was told that the connection has ended."""
-        return self._end_heard
+        return self.state.over
 
     async def raise_end(self) -> NoReturn:
         """Raise how the connection has ended; see `wait_for_message`."""
-        self._end_heard = True
+        self.end_heard = True
         if self._departure is not None:
             who = "the test closed" if "reason" in self._departure else "the test cut off"
             raise self._disconnected_by(who, self.close_code, self.close_reason)
-        if self._state.closed:
-            raise self._disconnected_by("the application closed", self._state.close_code, self._state.close_reason)
+        if self.state.closed:
+            raise self._disconnected_by("the application closed", self.state.close_code, self.state.close_reason)
         if self._closed:
             raise self._closed_while("using the connection")
         if not self._task.done:  # its illegal message was refused, which will end it, most likely
@@ -456,7 +438,7 @@ class WebSocketConnection(Conversation):
         return None if failure is self._raised else failure  # an app whose message was refused may fail otherwise still
 
     def _omission(self) -> str:
-        state = self._state
+        state = self.state
         if state.over:
             return ""
         if state.accepted:

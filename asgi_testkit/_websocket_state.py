@@ -6,18 +6,16 @@ servers refuse and lets pass what they let pass; ``strict`` refuses what the ASG
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from enum import Enum
-from typing import ClassVar
+from collections.abc import Container, Sequence
 
 from ._errors import ASGIProtocolError
 from ._extensions import DENIAL
-from ._fields import Illegal, header, kind_of, not_pairs, stranger
+from ._fields import Automaton, Illegal, Quick, headers_of, kind_of, stranger
 from ._http_state import HTTPResponseState
 from ._types import Message
 
 
-class State(Enum):
+class State(Quick):
     """Where the connection is. The values read as English after "while"."""
 
     CONNECTING = "waiting for websocket.accept"
@@ -28,10 +26,8 @@ class State(Enum):
     CLOSED = "the connection was already closed"
     FAILED = "refusing everything after its first illegal message"
 
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__  # members are singletons; Enum's own is slow
 
-
-class Event(Enum):
+class Event(Quick):
     """What a message means for the state."""
 
     ACCEPT = "websocket.accept"
@@ -40,8 +36,6 @@ class Event(Enum):
     DENIAL_START = "websocket.http.response.start"
     DENIAL_BODY = "websocket.http.response.body with more_body"
     LAST_DENIAL_BODY = "websocket.http.response.body"
-
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -64,29 +58,23 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.FAILED: {},
 }
 
+_ACCEPTED = "Is the connection accepted by a middleware or a dependency, and by the endpoint again?"
+_REJECTED = "websocket.close before websocket.accept rejects the handshake. Is a `return` missing?"
+
 #: What the mistake usually is.
 HINTS: dict[tuple[State, Event], str] = {
     (State.CONNECTING, Event.SEND): "Send websocket.accept first.",
     (State.CONNECTING, Event.DENIAL_BODY): "Send websocket.http.response.start, with status and headers, first.",
     (State.CONNECTING, Event.LAST_DENIAL_BODY): "Send websocket.http.response.start, with status and headers, first.",
-    (
-        State.OPEN,
-        Event.ACCEPT,
-    ): "Is the connection accepted by a middleware or a dependency, and by the endpoint again?",
+    (State.OPEN, Event.ACCEPT): _ACCEPTED,
     (State.OPEN, Event.DENIAL_START): "A denial response comes in place of websocket.accept, not after it.",
     (State.DENYING, Event.DENIAL_START): "Does an error handler start a second response after the first had begun?",
     (State.DENYING, Event.SEND): "A connection that is denied has no messages. Is a `return` missing?",
     (State.DENYING, Event.ACCEPT): "A connection that is denied cannot be accepted. Is a `return` missing?",
     (State.DENYING, Event.CLOSE): "The denial response ends with websocket.http.response.body, and nothing follows it.",
     (State.DENIED, Event.CLOSE): "The denial response ends with websocket.http.response.body, and nothing follows it.",
-    (
-        State.REJECTED,
-        Event.ACCEPT,
-    ): "websocket.close before websocket.accept rejects the handshake. Is a `return` missing?",
-    (
-        State.REJECTED,
-        Event.SEND,
-    ): "websocket.close before websocket.accept rejects the handshake. Is a `return` missing?",
+    (State.REJECTED, Event.ACCEPT): _REJECTED,
+    (State.REJECTED, Event.SEND): _REJECTED,
     (State.CLOSED, Event.SEND): "Does another task of the app go on sending? Is a `return` missing?",
     (State.CLOSED, Event.CLOSE): "Does the app close the connection in a handler, and again when it leaves it?",
 }
@@ -125,8 +113,8 @@ def is_close_code(code: object) -> bool:
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
-class WebSocketState:
-    """The automaton of one connection. Feed it the app's messages; it keeps what the client may see.
+class WebSocketState(Automaton[str | bytes | None]):
+    """The automaton of one connection. `handle` returns data for the client; it keeps what else that may see.
 
     Attributes:
         state: Where the connection is.
@@ -140,6 +128,8 @@ class WebSocketState:
         denial: The response of an app that denies the connection.
     """
 
+    transitions = TRANSITIONS
+    hints = HINTS
     state: State = State.CONNECTING
     accepted: bool = False
     rejected: bool = False
@@ -172,43 +162,23 @@ class WebSocketState:
         """Whether the app has said its last: it has closed, rejected or, completely, denied the connection."""
         return self.closed or self.rejected or self.denial.complete
 
-    def handle(self, message: Message) -> str | bytes | None:
-        """Take a message of the app and return the data that it brings to the client: a copy.
-
-        Raises:
-            ASGIProtocolError: The message is illegal. So is every message after it.
-        """
-        try:
-            kind = kind_of(message)
-            if kind == "websocket.send":
-                self._step(Event.SEND)
-                return self._data(message)
-            if kind == "websocket.accept":
-                self._accept(message)
-            elif kind == "websocket.close":
-                self._close(message)
-            elif self._denial_offered and kind == _DENIAL_START:
-                return self._deny(Event.DENIAL_START, "http.response.start", message)
-            elif self._denial_offered and kind == _DENIAL_BODY:
-                event = Event.DENIAL_BODY if message.get("more_body", False) else Event.LAST_DENIAL_BODY
-                return self._deny(event, "http.response.body", message)
-            else:
-                raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
-        except Illegal as illegal:
-            self.state = State.FAILED
-            what, hint = illegal.args
-            raise ASGIProtocolError(f"application {what}. {hint}".rstrip()) from None
-        except BaseException:
-            self.state = State.FAILED
-            raise
+    def _take(self, message: Message) -> str | bytes | None:
+        kind = kind_of(message)
+        if kind == "websocket.send":
+            self._step(Event.SEND)
+            return self._data(message)
+        if kind == "websocket.accept":
+            self._accept(message)
+        elif kind == "websocket.close":
+            self._close(message)
+        elif self._denial_offered and kind == _DENIAL_START:
+            return self._deny(Event.DENIAL_START, "http.response.start", message)
+        elif self._denial_offered and kind == _DENIAL_BODY:
+            event = Event.DENIAL_BODY if message.get("more_body", False) else Event.LAST_DENIAL_BODY
+            return self._deny(event, "http.response.body", message)
+        else:
+            raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
         return None
-
-    def _step(self, event: Event) -> None:
-        state = self.state
-        try:
-            self.state = TRANSITIONS[state][event]
-        except KeyError:
-            raise Illegal(f"sent {event.value} while {state.value}", HINTS.get((state, event), "")) from None
 
     def _accept(self, message: Message) -> None:
         self._step(Event.ACCEPT)
@@ -216,11 +186,7 @@ class WebSocketState:
         if subprotocol is not None and subprotocol not in self._subprotocols:
             hint = "Choose one of scope['subprotocols'], or none."
             raise Illegal(f"accepted with the subprotocol {subprotocol!r}, which the client did not offer", hint)
-        headers = message.get("headers", ())
-        try:
-            checked = [header(name, value, strict=self._strict) for name, value in headers]
-        except (TypeError, ValueError):
-            raise not_pairs(headers) from None
+        checked = headers_of(message, strict=self._strict)
         if self._strict and any(name == b"sec-websocket-protocol" for name, _ in checked):
             raise Illegal("sent sec-websocket-protocol as a header", "Put it into 'subprotocol' of websocket.accept.")
         self.headers = checked

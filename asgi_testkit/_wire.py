@@ -142,11 +142,7 @@ class WireStream:
             raise self.network.WriteTimeout(self._connection.far_behind(timeout))
 
     def feed(self, buffer: bytes) -> None:
-        """Do as `write` does, without the wait.
-
-        Raises:
-            httpcore.WriteError: The stream, or the response, was closed, or the stream has come to its end.
-        """
+        """Do as `write` does, without the wait."""
         self.check(self.network.WriteError)
         if self._at_end:
             raise self.network.WriteError(f"{self._connection.name}: this stream is at its end")

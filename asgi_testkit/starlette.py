@@ -23,8 +23,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ._cookies import CookieTypes
 from ._core import CLIENT_NAME
 from ._errors import WebSocketDenied
+from ._portal import PortalTransport, Upgrade
 from ._replacement import REPLACEMENT
-from ._starlette_core import StarletteBlockingTransport, StarletteCore, StarletteTransport, Upgrade
+from ._starlette_core import StarletteCore, StarletteTransport
 from ._starlette_errors import WebSocketDisconnect, denial_class, in_starlettes_client
 from ._starlette_session import WebSocketTestSession
 from ._sync import BlockingClient
@@ -95,13 +96,13 @@ class TestClient(
     _transport_class = StarletteTransport
     _session_class = WebSocketTestSession
     _core_class = StarletteCore
-    _blocking_class = StarletteBlockingTransport
+    _blocking_class = PortalTransport
 
     _core: StarletteCore
-    _blocking: StarletteBlockingTransport
+    _blocking: PortalTransport
     _portal: BlockingPortal | None = None
 
-    def __init__(
+    def __init__(  # noqa: D417 - what is as with ours is named, several in a line
         self,
         app: ASGIApp,
         base_url: httpx.URL | str = "http://testserver",
@@ -125,27 +126,18 @@ class TestClient(
         """Prepare to test `app`.
 
         Args:
-            app: An ASGI application.
+            app, root_path, backend, backend_options, cookies, headers: As for `asgi_testkit.TestClient`.
+            follow_redirects, client, lifespan, startup_timeout: As for `asgi_testkit.TestClient`.
+            shutdown_timeout, options: As for `asgi_testkit.TestClient`.
             base_url: What relative URLs are relative to. Those of WebSockets are relative to ``ws://testserver``.
             raise_server_exceptions: Whether what the app raises is raised in the test. In a WebSocket session it
                 always is.
-            root_path: Where the app is mounted.
-            backend: ``"asyncio"`` or ``"trio"``.
-            backend_options: As ``anyio.run`` takes them.
-            cookies: Cookies to start with.
-            headers: Headers of every request.
-            follow_redirects: Whether redirects are followed.
-            client: Host and port of the peer that the app sees.
             fresh_loop: Whether each request outside of ``with`` gets an event loop of its own, as with Starlette.
                 Otherwise all clients share one: that is much faster. None: as the setting ``asgi_testkit_fresh_loop``
                 says, with ``pytest --asgi-testkit``; without that, they share one.
-            lifespan: ``"on"``, ``"auto"`` or ``"off"``; see `LifespanManager`.
-            startup_timeout: Seconds that the app's startup may take; None for no limit.
-            shutdown_timeout: Seconds that the app's shutdown may take; None for no limit.
             write_buffer: How many bytes of a streamed body the app may be ahead of the reader. 0: by one chunk.
             timeout: How long, in seconds, to wait for the app; None for no limit. What a single request says of that is
                 ignored, as with Starlette.
-            options: What else `asgi_testkit.TestClient` takes.
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
@@ -219,7 +211,7 @@ class TestClient(
         if self.portal is not None:
             yield self.portal
         else:
-            with start_blocking_portal(*self._blocking.configuration) as portal:
+            with start_blocking_portal(**self.async_backend) as portal:
                 yield portal
 
     def request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Response:

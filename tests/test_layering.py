@@ -17,8 +17,9 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("**/*.py"))
 
 #: A module may import those in the rows above its own.
 LAYERS = (
-    {"_types", "_http", "_fields", "_extensions", "_tally"},
+    {"_types", "_http", "_extensions", "_tally"},
     {"_errors", "_file_body"},
+    {"_fields"},
     {"_app", "_frames", "_scope", "_handshake", "_options", "_http_state", "_lifespan_state"},
     {"_websocket_state"},
     {"_payload"},
@@ -27,9 +28,9 @@ LAYERS = (
     {"_exchange", "_websocket", "_lifespan"},
     {"_wire", "_response", "_session", "_loops"},
     {"_transport", "_heads"},
-    {"_blocking_wire", "_lenient"},
+    {"_blocking_wire", "_lenient", "_cookies"},
     {"_blocking"},
-    {"_blocking_session", "_cookies", "_core", "_portal"},
+    {"_blocking_session", "_core", "_portal"},
     {"_client"},
     {"_sync", "_starlette_errors"},
     {"_starlette_core"},
@@ -55,7 +56,7 @@ HTTPX = {
     *("_http", "_errors", "_scope", "_request_body", "_conversation", "_exchange", "_websocket"),
     *("_response", "_session", "_transport", "_blocking", "_blocking_session", "_cookies", "_core"),
     *("_heads", "_client", "_sync", "_like_httpx_ws", "_for_httpx_ws"),
-    *("_lenient", "_portal", "_starlette_core", "_starlette_session", "starlette"),
+    *("_lenient", "_portal", "_starlette_session", "starlette"),
 }
 
 #: What lies outside, and who may import it. Modules of the standard library that are not named here are free to all,
