@@ -16,7 +16,7 @@ import httpx
 from . import _payload
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
-from ._hop import Bell, Hop
+from ._hop import Bell, Hop, LoopHasEndedError
 from ._options import duration
 from ._payload import Data, JSONMode
 from ._session import Session
@@ -199,7 +199,15 @@ class WebSocketSession(Session):
         self._here.extend([connection.take()] if self._fetching or self._waiting else connection.take_all())
 
     def _call(self, function: Callable[[], Awaitable[None]]) -> None:
-        self._hop.call(function, name=self._open.name)
+        connection = self._open
+        ended = None
+        try:
+            self._hop.call(function, name=connection.name)
+        except LoopHasEndedError as error:
+            ended = error
+        if ended is not None:
+            # Another thread has closed the client, which ends the loop; unless that has died.
+            raise connection.closed_while("using the connection") if connection.closed else ended
 
     def __iter__(self) -> Self:
         """Iterate over the data of the messages; as `AsyncWebSocketSession.__aiter__`."""

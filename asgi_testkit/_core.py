@@ -115,6 +115,12 @@ class ClientCore:
             self.transport.home = None
             self.transport.state = {}
 
+    def forget_loop(self) -> None:
+        """Forget the loop that it was opened in, which has died, and the lifespan with it."""
+        if self.transport.home is not None:
+            self.transport.home = None
+            self._manager = self._new_manager()
+
     def unclosed(self) -> str:
         """Say what is left to close; empty if nothing is."""
         left = ["the lifespan of its app"] if self._manager.running else []

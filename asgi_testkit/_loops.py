@@ -85,7 +85,7 @@ class LoopThread:
         try:
             async with BlockingPortal() as self._portal:
                 self._opened.set()
-                await self._until_ending()
+                await self._ending.wait()
                 await self._portal.stop(cancel_remaining=True)
         finally:
             self._end()  # what a call into the portal raises may end the loop, as it ends anyio's

@@ -45,9 +45,6 @@ class WebSocketConnection(Conversation):
     state_class: ClassVar[type[WebSocketState]] = WebSocketState
     disconnect_class: ClassVar[type[WebSocketDisconnect]] = WebSocketDisconnect
 
-    #: How many bytes of a denial response a session takes; None: as many as there are.
-    max_denial: int | None = None
-
     _connected = False  # whether the app was told of the handshake
     _buffered = 0  # what is in _outgoing
     _denied = 0  # how many bytes of a denial response were read
@@ -73,6 +70,7 @@ class WebSocketConnection(Conversation):
         self.state: WebSocketState = self.state_class(  # what the app has sent
             subprotocols=scope["subprotocols"], offered=scope.get("extensions") or (), strict=options.strict
         )
+        self.max_denial: int | None = None  # how many bytes of a denial response a session takes
         self._incoming: deque[tuple[Message, int]] = deque()
         self._outgoing: deque[str | bytes] = deque()
 
@@ -196,7 +194,7 @@ class WebSocketConnection(Conversation):
             return True
         await self.part(None)
         if self._disconnected:
-            raise self._closed_while("connecting")
+            raise self.closed_while("connecting")
         return False
 
     async def next_chunk(self) -> bytes | None:
@@ -413,7 +411,7 @@ class WebSocketConnection(Conversation):
         if self.state.closed:
             raise self._disconnected_by("the application closed", self.state.close_code, self.state.close_reason)
         if self._closed:
-            raise self._closed_while("using the connection")
+            raise self.closed_while("using the connection")
         if not self._task.done:  # its illegal message was refused, which will end it, most likely
             await self._task.wait(self._options.disconnect_grace)
         failure = self._tell_failure()
@@ -427,7 +425,7 @@ class WebSocketConnection(Conversation):
         self._raised = self._blame()
         return self._raised
 
-    def _closed_while(self, doing: str) -> httpx.ReadError:
+    def closed_while(self, doing: str) -> httpx.ReadError:
         return self.http.ReadError(f"{self.name}: the client was closed while it was {doing}", request=self._request)
 
     def _disconnected_by(self, who: str, code: int | None, reason: str | None) -> WebSocketDisconnect:

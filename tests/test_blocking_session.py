@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -625,3 +625,27 @@ def test_an_end_that_one_thread_has_heard_is_raised_by_the_next_send_of_another(
         with pytest.raises(WebSocketDisconnect, match="the application closed the connection") as caught:
             session.send_text("a")
         assert caught.value.code == 3000
+
+
+def test_a_client_that_another_thread_closes_is_a_read_error(opening: Opener) -> None:
+    errors: list[BaseException] = []
+    connected = threading.Event()
+
+    def converse() -> None:
+        with suppress(httpx.ReadError), client.websocket_connect("/") as session:
+            connected.set()
+            try:
+                session.receive(timeout=None)
+            except BaseException as error:
+                errors.append(error)
+                raise
+
+    for _ in range(5):
+        connected.clear()
+        with opening(echo) as client, ThreadPoolExecutor(1) as pool:
+            future = pool.submit(converse)
+            assert connected.wait(10)
+            client.close()
+            future.result(10)
+    assert [type(error) for error in errors] == [httpx.ReadError] * 5
+    assert all("the client was closed while it was using the connection" in str(error) for error in errors)

@@ -16,6 +16,7 @@ from anyio.from_thread import start_blocking_portal
 
 from asgi_testkit import AsyncClient, Receive, Scope, Send
 
+from .backends import BACKENDS, Backend
 from .faces import Face
 from .messages import Recorder, accept, body, hang_up, say, start
 
@@ -267,16 +268,19 @@ async def test_a_detached_upload_that_waits_when_the_app_ends_is_cancelled_and_c
         assert closed == ["closed"]
 
 
-@pytest.mark.anyio
-async def test_closing_leaves_the_apps_of_another_loop_to_that(anyio_backend: tuple[str, dict[str, Any]]) -> None:
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.id)
+def test_closing_leaves_the_apps_of_another_loop_to_that(backend: Backend) -> None:
     app = WorksOn()
     client = AsyncClient(app, background="detach", disconnect_grace=0)
-    with start_blocking_portal(*anyio_backend) as portal:
-        portal.call(client.get, "/")
-        await client._core.transport.aclose()
+    with (
+        start_blocking_portal(backend.name, backend.options) as first,
+        start_blocking_portal(backend.name, backend.options) as second,
+    ):
+        first.call(client.get, "/")
+        second.call(client._core.transport.aclose)
         assert app.told.events == []
-        portal.call(client.aclose)
-    assert app.told.events == ["cancelled"]
+        first.call(client.aclose)
+        assert app.told.events == ["cancelled"]
 
 
 @pytest.mark.anyio

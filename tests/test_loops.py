@@ -656,3 +656,29 @@ def test_a_client_that_could_not_be_entered_can_be_entered_again() -> None:
         client.__enter__()
     with client:
         assert attempts == ["startup", "startup"]
+
+
+def test_after_its_loop_has_died_a_client_says_so_once_more_and_can_be_used_again() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        elif scope["path"] == "/leave":
+            left.append(asyncio.ensure_future(leave()))
+            await anyio.sleep_forever()
+        else:
+            await answer(scope, receive, send)
+
+    async def leave() -> None:
+        sys.exit(7)
+
+    left: list[Any] = []
+    client = TestClient(app)
+    with pytest.raises(RuntimeError, match=r"It has died of SystemExit\(7\)") as caught, client:
+        client.get("/leave")
+    assert isinstance(caught.value.__cause__, SystemExit)
+    assert client.get("/").text == "answer"
+    with client:
+        assert client.get("/").text == "answer"
