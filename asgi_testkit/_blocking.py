@@ -45,7 +45,7 @@ class BlockingTransport:
         self._lock = threading.Lock()  # around the two
         self._transport = transport
         self._configuration = (backend, backend_options)
-        self._hops: set[Hop] = set()  # of shared loops, with something in them that is to be closed, perhaps
+        self._hops: set[ThreadHop] = set()  # of shared loops, with something in them that is to be closed, perhaps
 
     def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
         """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again.
@@ -66,17 +66,18 @@ class BlockingTransport:
             self._entered = False
             raise
 
-    def stop_own_loop(self, last: Callable[[], Awaitable[None]]) -> None:
-        """Run `last` in the loop, and end it."""
-        loop = self.own_loop
-        if loop is None:
-            return
-        loop.hop.check_thread("shutdown")
-        with self._lock:
-            if self.own_loop is not loop:  # another thread was the first
-                return
-            self.own_loop, self._entered = None, False
-        loop.stop_after(last)
+    def stop_own_loop(self, last: Callable[[], Awaitable[None]], then: Callable[[], object] = bool) -> None:
+        """Run `last` in the loop, and end it. `then` is called when it has ended."""
+        if self.own_loop is not None:
+            self.own_loop.hop.check_thread("shutdown")
+        with self._lock:  # one thread stops it
+            loop, self.own_loop = self.own_loop, None
+        if loop is not None:
+            try:
+                loop.stop_after(last)
+            finally:
+                then()
+                self._entered = False
 
     @property
     def hop(self) -> Hop:
@@ -93,14 +94,11 @@ class BlockingTransport:
         return self._send(request)
 
     def _send(self, request: httpx.Request) -> httpx.Response:
-        if self.own_loop is not None:
-            return self._send_by(self.own_loop.hop, request)
         while True:
-            hop = self.hop
             try:
-                return self._send_by(hop, request, can_move=True)
+                return self._send_by(self.hop, request, can_move=self.own_loop is None)
             except LoopStandsStillError:
-                continue  # then it is another one
+                continue  # the way is into another one then
 
     def _send_by(self, hop: Hop, request: httpx.Request, *, can_move: bool = False) -> httpx.Response:
         sent = _as_async(request, hop)
@@ -110,7 +108,8 @@ class BlockingTransport:
             exchange = response.extensions.get("asgi")  # a WebSocket handshake may be refused without the app
             return response, exchange.take_whole() if isinstance(exchange, HTTPExchange) else None
 
-        if self.own_loop is None:
+        if self.own_loop is None and isinstance(hop, ThreadHop):
+            self._hops -= {known for known in list(self._hops) if known.ended}
             self._hops.add(hop)
         response, body = hop.call(send, name=request, can_move=can_move)
         http = library_of(request)

@@ -94,7 +94,8 @@ class WebSocketSession(Session):
 
     def wait(self, timeout: float | None = 5.0) -> None:
         """Wait until the app has ended; as `AsyncWebSocketSession.wait`."""
-        self._call(partial(self._open.wait, timeout))
+        if not self.done:  # its loop may have ended since
+            self._call(partial(self._open.wait, timeout))
 
     # Sending
 

@@ -49,11 +49,6 @@ class Hop(ABC):
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
 
-    @property
-    def ended(self) -> bool:
-        """Whether the loop has ended, as far as one can know."""
-        return False
-
     def check_thread(self, name: object) -> None:
         """Refuse to work on the loop's own thread. `name` is what the error calls the work.
 
@@ -217,10 +212,7 @@ class ThreadHop(Hop):
 
     def _interrupt(self, call: Call[Any]) -> None:
         if not (call.answered or call.withdraw()) and self._thread.is_alive():
-            try:
-                self._soon(call.cancel)
-            except RuntimeError:
-                return  # the loop has ended, and the call with it
+            self.post(call.cancel)
             self._wait(call, patience=2 * CANCEL_TIMEOUT)
 
     def _outcome(self, call: Call[T]) -> T:

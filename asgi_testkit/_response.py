@@ -18,6 +18,7 @@ from ._exchange import HTTPExchange
 from ._fields import REMEMBERED
 from ._handshake import Refusal
 from ._http import HTTPLibrary, base_in_library, derived, is_library
+from ._tasks import cancellation_in_flight
 from ._websocket import WebSocketConnection
 
 _ENCODED = frozenset({b"content-encoding"})
@@ -239,11 +240,11 @@ class ResponseStream(OwnStream):
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self.exchange.next_chunk()
+        chunk: bytes | None = await self.exchange.next_chunk()
         if chunk is None:
             raise StopAsyncIteration
         return chunk
 
     async def aclose(self) -> None:
         """Let go of the response: see `HTTPExchange.close` and `WebSocketConnection.close`."""
-        await self.exchange.close(exception_in_flight())
+        await self.exchange.close(exception_in_flight() or cancellation_in_flight())

@@ -142,11 +142,7 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
             LifespanError: The shutdown failed; see `LifespanManager`.
             BaseException: What an app raised that no call has raised yet, as it is.
         """
-        try:
-            self._blocking.stop_own_loop(lambda: self._core.close(exc_value))
-        finally:
-            if self._blocking.own_loop is None:
-                self._core.forget_loop()
+        self._blocking.stop_own_loop(lambda: self._core.close(exc_value), self._core.forget_loop)
 
     def close(self) -> None:
         """Close the client for good; inside ``with``, as leaving it does. Closing it twice does no harm."""

@@ -92,7 +92,6 @@ class Wakeup:
         if self._parked is None:
             self._parked = set()
         parked = self._parked
-        parked.add(task)
 
         def abort(_: Any) -> Any:
             parked.discard(task)
@@ -101,6 +100,7 @@ class Wakeup:
             return trio.lowlevel.Abort.SUCCEEDED
 
         with trio.move_on_after(math.inf if timeout is None else timeout) as limit:
+            parked.add(task)
             await trio.lowlevel.wait_task_rescheduled(abort)
             return True
         return False
@@ -145,6 +145,12 @@ async def checkpoint() -> None:
 def cancellation_may_be_pending() -> bool:
     """Whether a checkpoint may raise. That of a scope on asyncio is not seen here: the start of a task looks for it."""
     return not asyncio_runs() or sys.modules["asyncio"].current_task().cancelling() > 0
+
+
+def cancellation_in_flight() -> BaseException | None:
+    """Return the cancellation that is being handled, if one is."""
+    error = sys.exception()
+    return error if isinstance(error, anyio.get_cancelled_exc_class()) else None
 
 
 def cancelled_for_good() -> bool:
@@ -393,7 +399,7 @@ class IndependentTask(Generic[T]):
             while not self.done and anyio.current_time() < deadline:
                 self.cancel(for_good=for_good and interruption is None)
                 try:
-                    await self.wait(deadline - anyio.current_time())
+                    await self.wait(max(0.0, deadline - anyio.current_time()))
                 except cancelled_error as error:
                     interruption = error
         if not self.done:

@@ -426,6 +426,7 @@ class WebSocketConnection(Conversation):
         return self._raised
 
     def closed_while(self, doing: str) -> httpx.ReadError:
+        """Return the error of a client that was closed meanwhile."""
         return self.http.ReadError(f"{self.name}: the client was closed while it was {doing}", request=self._request)
 
     def _disconnected_by(self, who: str, code: int | None, reason: str | None) -> WebSocketDisconnect:

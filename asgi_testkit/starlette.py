@@ -23,6 +23,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ._cookies import CookieTypes
 from ._core import CLIENT_NAME
 from ._errors import WebSocketDenied
+from ._http import bound
 from ._portal import PortalTransport, Upgrade
 from ._replacement import REPLACEMENT
 from ._starlette_core import StarletteCore, StarletteTransport
@@ -66,6 +67,7 @@ else:
 
 
 _library = library()
+bound(_library.__name__)
 _Headers = _library.Headers
 _UNSET = _library.USE_CLIENT_DEFAULT
 

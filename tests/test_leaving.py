@@ -159,14 +159,29 @@ async def test_a_cancelled_task_ends_without_a_time_out(
 
 
 @pytest.mark.anyio
-async def test_a_cancelled_test_that_closes_its_response_itself_ends_without_a_time_out() -> None:
+@pytest.mark.parametrize("by_task", [False, True])
+async def test_a_cancelled_test_that_closes_its_response_itself_ends_without_a_time_out(
+    by_task: bool, anyio_backend: tuple[str, dict[str, Any]]
+) -> None:
     app = WorksOn()
-    async with AsyncClient(app, lifespan="off", timeout=None, disconnect_grace=0.01) as client:
-        with anyio.move_on_after(0.02) as scope:
+    entered = anyio.Event()
+
+    async def idle() -> None:
+        async with AsyncClient(app, lifespan="off", timeout=None, disconnect_grace=0.01) as client:
             response = await client.send(client.build_request("GET", "/"), stream=True)
             async with aclosing(response):
+                entered.set()
                 await anyio.sleep_forever()
-    assert scope.cancelled_caught
+
+    if by_task and anyio_backend[0] != "trio":
+        task = asyncio.ensure_future(idle())
+        await entered.wait()
+        task.cancel()
+        await asyncio.wait({task}, timeout=LONG / 2)
+        assert task.cancelled()
+    else:
+        with anyio.move_on_after(0.02):
+            await idle()
     assert app.told.events == ["cancelled"]
 
 

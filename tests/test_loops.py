@@ -20,7 +20,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from asgi_testkit import ApplicationStuckError, Receive, Scope, Send, TestClient, _loops
+from asgi_testkit import ApplicationStuckError, Receive, Scope, Send, TestClient, _hop, _loops
 from asgi_testkit._hop import ThreadHop
 from asgi_testkit._loops import LoopThread, SharedLoops
 from asgi_testkit._tasks import IndependentTask, current_loop
@@ -579,6 +579,18 @@ SERVICES = """
     print(TestClient(globals()[sys.argv[1]], **options).get("/").text)
     print(TestClient(c, **options).get("/").text)
 """
+
+
+def test_an_app_may_wait_for_a_request_of_another_thread(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_hop, "LOOK_INTERVAL", 0.05)
+    options: dict[str, Any] = {"backend": backend.name, "backend_options": backend.options}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(TestClient(answer, **options).get, "/").result(10).text == "answer"
+        await answer(scope, receive, send)
+
+    assert TestClient(app, **options).get("/").text == "answer"
 
 
 @pytest.mark.parametrize("app", ["calls_through_an_entered_client", "waits_for_another_thread"])

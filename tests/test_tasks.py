@@ -286,10 +286,13 @@ async def test_a_task_that_is_cancelled_before_it_starts_ends() -> None:
     async def app() -> None:
         pass  # pragma: no cover - it must not be called
 
-    for factory in (None, asyncio.Task) if on_asyncio() else ():
+    def plain_factory(loop: Any, coroutine: Any, **options: Any) -> Any:
+        return asyncio.Task(coroutine, loop=loop)
+
+    for factory in (None, plain_factory) if on_asyncio() else ():
         loop = asyncio.get_running_loop()
         before = loop.get_task_factory()
-        loop.set_task_factory(factory and (lambda loop, coroutine, **options: asyncio.Task(coroutine, loop=loop)))
+        loop.set_task_factory(factory)
         try:
             task = start(app)
         finally:

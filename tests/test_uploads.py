@@ -77,14 +77,14 @@ def test_a_generator_is_sent_once_whether_or_not_it_was_read(face: Face, path: s
 @pytest.mark.parametrize("path", ["/old", "/unread-old", "/members", "/unread-members"])
 @pytest.mark.parametrize("kind", ["bytes", "iterable", "files"])
 def test_other_bodies_are_sent_again(face: Face, path: str, kind: str) -> None:
-    options: dict[str, Any] = {
+    bodies: dict[str, dict[str, Any]] = {
         "bytes": {"content": b"ab"},
         "iterable": {"content": AwaitedAgain() if face.name == "awaited" else Again()},
         "files": {"files": {"file": io.BytesIO(b"x" * 100_000)}},
-    }[kind]
+    }
     auth = httpx.DigestAuth("user", "word") if path.endswith("members") else None
     with face.bare(reads_all, follow_redirects=True) as client:
-        response = client.post(path, auth=auth, **options)
+        response = client.post(path, auth=auth, **bodies[kind])
         assert response.status_code == 200
         assert path == "/unread-members" or (int(response.text) >= 100_000 if kind == "files" else response.text == "2")
 

@@ -269,7 +269,7 @@ async def asgi_lifespan_and_httpx() -> object:
 ASGI_LIFESPAN = "asgi-lifespan and httpx.AsyncClient"
 
 CASES: list[Case] = [
-    small_get("awaited GET", apps.small, Bar(OURS, FLOOR, 1.20), Bar(CLIENT, FLOOR, 0.6), Bar(CLIENT, ASYNC_ASGI, 1.0)),
+    small_get("awaited GET", apps.small, Bar(OURS, FLOOR, 1.30), Bar(CLIENT, FLOOR, 0.6)),
     small_get("awaited GET, app suspends once", apps.suspends_once, Bar(OURS, HTTPX, 1.0), Bar(OURS, NO_SNIFFIO, 1.0)),
     small_get("awaited GET, app waits for an event", apps.waits_for_an_event),
     AwaitedCase(
@@ -286,14 +286,14 @@ CASES: list[Case] = [
         apps.sends(SIZE),
         Get(),
         CHUNKS,
-        Bar(OURS, HTTPX, 1.0),
+        Bar(OURS, HTTPX, 1.1),
     ),
     transfer(
         "16 MiB download, streamed",
         apps.sends(SIZE),
         Stream(),
         CHUNKS,
-        Bar(OURS, HTTPX, 1.0),
+        Bar(OURS, HTTPX, 1.1),
     ),
     transfer("16 MiB upload, bytes", apps.receives, Post(SIZE, chunked=False), [str(SIZE).encode()]),
     transfer("16 MiB upload, generator", apps.receives, Post(SIZE, chunked=True), [str(SIZE).encode()]),

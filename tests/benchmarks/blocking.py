@@ -125,7 +125,7 @@ CASES: list[Case] = [
         baseline=OURS,
         calls=20,
         rounds=30,
-        bars=(Bar(STARLETTE, OURS, 20, at_least=True),),
+        bars=(Bar(STARLETTE, OURS, 12, at_least=True),),
         contestants=with_floor(rivals(apps.speaks_lifespan, bare)),
     ),
     BlockingCase(
@@ -135,7 +135,7 @@ CASES: list[Case] = [
         baseline=OURS,
         calls=5,
         rounds=30,
-        bars=(Bar(STARLETTE, OURS, 2, at_least=True),),
+        bars=(Bar(STARLETTE, OURS, 2.5, at_least=True),),
         contestants=rivals(apps.speaks_lifespan, enter_do_exit),
     ),
     BlockingCase(
