@@ -142,6 +142,20 @@ async def checkpoint() -> None:
         await anyio.lowlevel.checkpoint()
 
 
+async def in_turn(act: Callable[[], object]) -> None:
+    """A checkpoint, and `act` in it, once no cancellation is pending: those who come one after another act so.
+
+    trio takes up the tasks of a round in any order, so there the round follows the act.
+    """
+    if asyncio_runs():
+        await one_round()
+        act()
+    else:
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        act()
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+
+
 def cancellation_may_be_pending() -> bool:
     """Whether a checkpoint may raise. That of a scope on asyncio is not seen here: the start of a task looks for it."""
     return not asyncio_runs() or sys.modules["asyncio"].current_task().cancelling() > 0
@@ -180,8 +194,8 @@ class IndependentTask(Generic[T]):
 
     result: T
     loop: Any
-    done = False
-    returned = False
+    done: bool = False
+    returned: bool = False
     exception: BaseException | None = None
     _cancelled = False
     _abandoned = False
@@ -287,7 +301,7 @@ class IndependentTask(Generic[T]):
         try:
             with self._scope:
                 self._coroutine = call()
-                self.result = await self._until_abandoned()  # type: ignore[misc]  # types.coroutine makes it one
+                self.result = await self._until_abandoned()
                 self.returned = not self._abandoned
         except BaseException as error:  # a system task that raises takes the whole run down
             if not self._abandoned:

@@ -13,7 +13,7 @@ import httpx
 from ._conversation import Conversation
 from ._errors import ASGIProtocolError, WebSocketDisconnect
 from ._options import ExchangeOptions
-from ._tasks import checkpoint
+from ._tasks import checkpoint, in_turn
 from ._types import Message, Scope, SingleCallable, public
 from ._websocket_state import ABNORMAL, NO_CODE, State, WebSocketState
 
@@ -254,10 +254,14 @@ class WebSocketConnection(Conversation):
         """
         self.home.check()
         self.check_writable()
-        await checkpoint()
+
+        def leave() -> None:
+            if not self.end_heard:
+                self.put(message)
+
+        await in_turn(leave)
         if self.end_heard:
             await self.raise_end()
-        self.put(message)
         if self._unread <= READ_BUFFER:
             return
         if not await self.room(self._write_timeout):

@@ -538,6 +538,22 @@ async def test_a_connection_tells_what_has_come_of_it_without_raising() -> None:
                 assert (connection.messages_wait, connection.ended, connection.failed) == (True, True, True)
 
 
+async def test_messages_of_several_tasks_arrive_in_the_order_in_which_they_were_sent(
+    session: AsyncWebSocketSession,
+) -> None:
+    sent: list[str] = []
+
+    async def one() -> None:
+        text = f"number {len(sent)}"
+        sent.append(text)
+        await session.send_text(text)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(one)
+    assert [await session.receive_text() for _ in sent] == sent
+
+
 # What is left
 
 

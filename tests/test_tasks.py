@@ -27,6 +27,7 @@ from asgi_testkit._tasks import (
     Wakeup,
     checkpoint,
     current_loop,
+    in_turn,
     one_round,
     soon_threadsafe,
 )
@@ -183,6 +184,31 @@ async def test_a_checkpoint_lets_the_loop_go_round_and_raises_a_cancellation() -
         scope.cancel()
         await checkpoint()
     assert scope.cancelled_caught
+
+
+async def test_who_comes_first_acts_first() -> None:
+    came: list[int] = []
+    acted: list[int] = []
+
+    async def act() -> None:
+        number = len(came)
+        came.append(number)
+        await in_turn(lambda: acted.append(number))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(act)
+    assert acted == came
+
+
+async def test_who_is_cancelled_does_not_act() -> None:
+    acted: list[str] = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await in_turn(lambda: acted.append("cancelled"))
+    assert scope.cancelled_caught
+    await in_turn(lambda: acted.append("not cancelled"))
+    assert acted == ["not cancelled"]
 
 
 async def test_one_round_lets_the_loop_go_round_once_on_asyncio_and_does_nothing_on_trio() -> None:
