@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from inspect import isgenerator
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -235,10 +236,11 @@ class CallersStream:
         self._stream = stream
         self._hop = hop
         self._thread = threading.get_ident()
+        self._chunks: Iterator[bytes] = iter(())
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks = await self._hop.ask(self._thread, lambda: iter(self._stream))
-        while (chunk := await self._hop.ask(self._thread, lambda: next(chunks, _END))) is not _END:
+        self._chunks = await self._hop.ask(self._thread, lambda: iter(self._stream))
+        while (chunk := await self._hop.ask(self._thread, lambda: next(self._chunks, _END))) is not _END:
             yield chunk
 
     async def aclose(self) -> None:
@@ -247,7 +249,7 @@ class CallersStream:
             await self._hop.ask(self._thread, self._close)
 
     def _close(self) -> None:
-        generator = generator_of(self._stream)
-        if generator is not None:
-            generator.close()
+        for each in (self._chunks, generator_of(self._stream)):  # the library's own, and within that the test's
+            if isgenerator(each):
+                each.close()
         self._stream.close()
