@@ -98,8 +98,8 @@ class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
         self, code: int = 1000, reason: str | None = None, *, text: str = "", response: httpx.Response | None = None
     ) -> None:
         """Describe the end: code, reason, and in `text` how it came about."""
-        self.code = code if isinstance(code, int) else 1005  # which stands for no code (section 7.1.5)
-        self.reason = "" if reason is None else str(reason)
+        self.code: int = code if isinstance(code, int) else 1005  # which stands for no code (section 7.1.5)
+        self.reason: str = "" if reason is None else str(reason)
         self.response = response
         closed = f"code {code if isinstance(code, int) else repr(code)}"
         if self.reason:

@@ -90,9 +90,9 @@ class ThreadHop(Hop):
     def __init__(self) -> None:
         self._thread = threading.current_thread()
         self._calls: set[Call[Any]] = set()
-        self.errands = Errands()
+        self.errands: Errands = Errands()
         self._death: BaseException | None = None
-        self.closed = False
+        self.closed: bool = False
         self._soon = soon_threadsafe()
 
     @property
@@ -274,7 +274,7 @@ class Errand(Generic[T]):
 
     async def outcome(self) -> T:
         """Wait until it is done; in the loop."""
-        while not (self._result or self._error):
+        while not self._result and self._error is None:
             await self._done.wait()
         if self._error is not None:
             raise self._error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -147,8 +147,8 @@ class HTTPResponseState(Automaton[bytes]):
             early hints, and paths and headers of all pushes, in lists that grow; the last ``info`` for debugging.
     """
 
-    transitions = TRANSITIONS
-    hints = HINTS
+    transitions: ClassVar[Mapping[State, Mapping[Event, State]]] = TRANSITIONS
+    hints: ClassVar[Mapping[tuple[State, Event], str]] = HINTS
     state: State = State.AWAITING_START
     complete: bool = False
     status: int = 0

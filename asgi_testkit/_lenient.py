@@ -100,7 +100,7 @@ class LenientExchange(HTTPExchange):
 
     violation = BrokenContractError
     apology = b""
-    state_class = LenientResponseState
+    state_class: ClassVar[type[LenientResponseState]] = LenientResponseState
 
     def _refuse(self, error: ASGIProtocolError) -> None:
         """Forget it: an app that gets over the exception has done nothing wrong."""
@@ -159,7 +159,7 @@ class LenientConnection(WebSocketConnection):
         answer: The first message, whichever, by which the app has answered the handshake.
     """
 
-    state_class = LenientConnectionState
+    state_class: ClassVar[type[LenientConnectionState]] = LenientConnectionState
     answer: Any
 
     def put(self, message: Message) -> None:

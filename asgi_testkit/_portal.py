@@ -84,11 +84,11 @@ class PortalTransport(BlockingTransport):
     _usual_factory: WeakMethod[PortalFactory] | None = None
     _transport: LenientTransport[Any, Any]
 
-    app = _setting("app")
-    app_state = _setting("state")
-    client = _setting("client")
-    raise_server_exceptions = _setting("raise_app_exceptions")
-    root_path = _setting("root_path")
+    app: Any = _setting("app")
+    app_state: Any = _setting("state")
+    client: Any = _setting("client")
+    raise_server_exceptions: Any = _setting("raise_app_exceptions")
+    root_path: Any = _setting("root_path")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

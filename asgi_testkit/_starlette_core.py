@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, ClassVar
 
 from ._app import as_single_callable
 from ._core import ClientCore
@@ -18,7 +18,8 @@ from ._types import ASGIApp, Receive, Scope, Send
 class StarletteConnection(LenientConnection):
     """A connection whose end is Starlette's exception."""
 
-    disconnect_class = WebSocketDisconnect
+    disconnect_class: ClassVar[type[WebSocketDisconnect]] = WebSocketDisconnect
+    thread: int
 
     async def start(self) -> None:
         """Call the app, and note which thread that is."""

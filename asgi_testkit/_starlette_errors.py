@@ -25,6 +25,8 @@ class WebSocketDisconnect(_Disconnect, _StarlettesDisconnect):
     """
 
     __module__ = PUBLIC
+    code: Any
+    reason: Any
 
     def __init__(self, code: Any = 1000, reason: Any = None, **options: Any) -> None:
         """Describe the end, as ours."""

@@ -15,7 +15,7 @@ import httpx
 from ._blocking_session import WebSocketSession
 from ._payload import JSONMode, json_message
 from ._portal import PortalTransport
-from ._starlette_core import StarletteConnection, StarletteTransport
+from ._starlette_core import StarletteTransport
 from ._starlette_errors import PUBLIC, WebSocketDisconnect, denial_class, disconnect_class
 from ._types import ASGIApp, Message, Scope
 
@@ -136,9 +136,9 @@ class WebSocketTestSession(WebSocketSession):
         super().__exit__(exc_type, None if ended else exc_value, traceback)
 
     @property
-    def connection(self) -> StarletteConnection:
-        """The core of the session, once it is entered."""
-        return cast("StarletteConnection", self._open)
+    def connection(self) -> Any:
+        """The core of the session, a `StarletteConnection`, once it is entered."""
+        return self._open
 
     @property
     def portal(self) -> BlockingPortal:
@@ -190,7 +190,7 @@ class WebSocketTestSession(WebSocketSession):
         Raises:
             anyio.WouldBlock: There is none.
         """
-        connection: Any = self.connection
+        connection = self.connection
         here: Any = self._here
 
         async def fetch() -> None:

@@ -6,7 +6,8 @@ servers refuse and lets pass what they let pass; ``strict`` refuses what the ASG
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from typing import ClassVar
 
 from ._errors import ASGIProtocolError
 from ._extensions import DENIAL
@@ -128,8 +129,8 @@ class WebSocketState(Automaton[str | bytes | None]):
         denial: The response of an app that denies the connection.
     """
 
-    transitions = TRANSITIONS
-    hints = HINTS
+    transitions: ClassVar[Mapping[State, Mapping[Event, State]]] = TRANSITIONS
+    hints: ClassVar[Mapping[tuple[State, Event], str]] = HINTS
     state: State = State.CONNECTING
     accepted: bool = False
     rejected: bool = False
