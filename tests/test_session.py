@@ -528,12 +528,20 @@ async def test_a_connection_tells_what_has_come_of_it_without_raising() -> None:
                 assert connection.grace == 7
                 assert "in test_a_connection_tells" in connection.where()
                 assert not await connection.moved(0.001)
+                moves: list[bool] = []
+
+                async def see_it_move() -> None:
+                    moves.append(await connection.moved(5))
+
                 async with anyio.create_task_group() as group:
-                    group.start_soon(connection.moved, 5)
+                    group.start_soon(see_it_move)
                     await anyio.wait_all_tasks_blocked()
                     connection.poke()
-                await session.send_text("go")
-                assert await connection.moved(5)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(see_it_move)
+                    await anyio.wait_all_tasks_blocked()
+                    await session.send_text("go")
+                assert moves == [True, True]
                 await session.wait()
                 assert (connection.messages_wait, connection.ended, connection.failed) == (True, True, True)
 
