@@ -251,8 +251,9 @@ class IndependentTask(Generic[T]):
             loop.call_soon(self._start_eagerly, asyncio, name, context)
         else:
             coroutine = self._run_on_asyncio(asyncio.CancelledError)
-            # Not create_task(context=): the user's factory may not take it. The task has a copy of the current one.
-            self._native = task = context.run(loop.create_task, coroutine, name=name)
+            # Neither context= nor name=: the user's factory may take none. The task has a copy of the current one.
+            self._native = task = context.run(loop.create_task, coroutine)
+            task.set_name(name)
             self._coroutine = coroutine
             task.add_done_callback(self._end_unstarted)  # until it starts
 
