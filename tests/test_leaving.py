@@ -14,7 +14,7 @@ import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from asgi_testkit import AsyncClient, Receive, Scope, Send
+from asgi_testkit import AsyncClient, Receive, Scope, Send, _tasks
 
 from .backends import BACKENDS, Backend
 from .faces import Face
@@ -232,6 +232,10 @@ def test_leaving_earlier_is_no_slower(face: Face, when: str) -> None:
 # The end of a detached conversation
 
 
+def running() -> set[object]:
+    return {task.id for task in anyio.get_running_tasks()} | _tasks._running
+
+
 @pytest.mark.anyio
 async def test_a_detached_upload_that_nobody_reads_is_closed_and_leaves_no_task() -> None:
     closed: list[str] = []
@@ -249,11 +253,13 @@ async def test_a_detached_upload_that_nobody_reads_is_closed_and_leaves_no_task(
         await body(send)
         await anyio.lowlevel.checkpoint()
 
+    before = running()
     async with AsyncClient(app, lifespan="off", background="detach") as client:
         response = await client.post("/", content=parts())
         await response.extensions["asgi"].wait()
         await anyio.wait_all_tasks_blocked()
         assert closed == ["closed"]  # before the client is
+        assert running() <= before
         assert not client._core.transport.unsettled
 
 
