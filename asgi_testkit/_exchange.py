@@ -227,9 +227,7 @@ class HTTPExchange(Conversation):
             await self.part(reason)
 
     async def _finish(self) -> None:
-        self._limit = (
-            sys.maxsize
-        )  # what is here is as good as taken, and what is sent beyond the end keeps nobody waiting
+        self._limit = sys.maxsize  # what is here is as good as taken, and what comes after it keeps nobody waiting
         self._for_app.fire()
         await super()._finish()
         if self._body.ends_with_call and not self._task.done:  # it is detached
