@@ -151,6 +151,14 @@ class Tracing:
         return self.threads == {threading.current_thread()}
 
 
+async def takes_one_part(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer to the first part of the upload, and never come to the second."""
+    await receive()
+    await start(send)
+    await body(send, b"part", more=True)
+    await anyio.sleep_forever()
+
+
 class TracedFile(io.BytesIO):
     """A file that notes who reads it."""
 
@@ -224,14 +232,7 @@ def test_what_the_app_asks_for_between_two_calls_is_made_in_the_next(options: di
 
 def test_leaving_a_stream_closes_the_generator_in_the_test_s_thread(options: dict[str, Any]) -> None:
     tracing = Tracing()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await start(send)
-        await body(send, b"part", more=True)
-        await anyio.sleep_forever()
-
-    with TestClient(app, disconnect_grace=0, **options).stream("POST", "/", content=tracing.parts(1000)):
+    with TestClient(takes_one_part, disconnect_grace=0, **options).stream("POST", "/", content=tracing.parts(1000)):
         assert not tracing.closed
     assert tracing.mine_alone
     assert tracing.closed
@@ -260,15 +261,8 @@ def test_after_a_detached_call_the_generator_is_closed_and_the_app_gets_a_discon
 
 def test_a_generator_that_another_thread_has_handed_over_is_left_to_the_collector(options: dict[str, Any]) -> None:
     tracing = Tracing()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await start(send)
-        await body(send, b"part", more=True)
-        await anyio.sleep_forever()
-
     responses: list[httpx.Response] = []
-    with TestClient(app, lifespan="off", disconnect_grace=0, **options) as client:
+    with TestClient(takes_one_part, lifespan="off", disconnect_grace=0, **options) as client:
         request = client.build_request("POST", "/", content=tracing.parts(1000))
         thread = threading.Thread(target=lambda: responses.append(client.send(request, stream=True)))
         thread.start()
