@@ -235,7 +235,7 @@ class CallersStream:
         """Take the body; in the thread that has made it."""
         self._stream = stream
         self._hop = hop
-        self._thread = threading.get_ident()
+        self._thread = threading.current_thread()
         self._chunks: Iterator[bytes] = iter(())
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -163,13 +163,13 @@ class ThreadHop(Hop):
         except RuntimeError:
             pass  # it has
 
-    async def ask(self, thread: int, function: Callable[[], T]) -> T:
+    async def ask(self, thread: threading.Thread, function: Callable[[], T]) -> T:
         """Have a plain function called in a thread that calls into this loop: now, or during its next call.
 
         Cancelling it does not stop what has begun there; the outcome is dropped.
 
         Args:
-            thread: The thread's identifier.
+            thread: The thread; not its identifier, which another has when it has ended.
             function: The function.
 
         Raises:
@@ -288,27 +288,29 @@ class Errands:
     """
 
     def __init__(self) -> None:
-        self._inboxes: dict[int, list[SimpleQueue[Errand[Any] | None]]] = defaultdict(list)  # one within the other
-        self._kept: dict[int, list[Errand[Any]]] = defaultdict(list)
+        self._inboxes: dict[threading.Thread, list[SimpleQueue[Errand[Any] | None]]] = defaultdict(
+            list
+        )  # one within the other
+        self._kept: dict[threading.Thread, list[Errand[Any]]] = defaultdict(list)
 
-    def reach(self, thread: int) -> bool:
+    def reach(self, thread: threading.Thread) -> bool:
         """Whether a thread is in a call."""
         return thread in self._inboxes
 
-    def give(self, thread: int, errand: Errand[Any]) -> None:
+    def give(self, thread: threading.Thread, errand: Errand[Any]) -> None:
         """Have something done."""
         if thread in self._inboxes:
             self._inboxes[thread][-1].put(errand)
         else:
             self._kept[thread].append(errand)
 
-    def begin(self, thread: int, inbox: SimpleQueue[Errand[Any] | None]) -> None:
+    def begin(self, thread: threading.Thread, inbox: SimpleQueue[Errand[Any] | None]) -> None:
         """Note that a thread is in a call, and looks into `inbox`."""
         self._inboxes[thread].append(inbox)
         for errand in self._kept.pop(thread, ()):
             inbox.put(errand)
 
-    def end(self, thread: int, inbox: SimpleQueue[Errand[Any] | None]) -> None:
+    def end(self, thread: threading.Thread, inbox: SimpleQueue[Errand[Any] | None]) -> None:
         """Note that this call is over, and tell the thread."""
         self._inboxes[thread].remove(inbox)
         if not self._inboxes[thread]:
@@ -330,7 +332,7 @@ class Call(Generic[T]):
         self.name = name
         self.can_move = can_move
         self._withdrawn = False
-        self._thread = threading.get_ident()
+        self._thread = threading.current_thread()
         self.task: IndependentTask[T] | None = None
 
     @property

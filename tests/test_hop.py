@@ -363,23 +363,23 @@ def test_a_call_that_can_move_is_withdrawn_from_a_loop_that_stands_still(
 
 
 def test_what_the_loop_asks_of_a_thread_is_done_during_its_call(hop: ThreadHop) -> None:
-    me = threading.get_ident()
+    me = threading.current_thread()
 
-    async def ask() -> tuple[int, bool]:
-        return await hop.ask(me, threading.get_ident), hop.errands.reach(me)
+    async def ask() -> tuple[threading.Thread, bool]:
+        return await hop.ask(me, threading.current_thread), hop.errands.reach(me)
 
     assert hop.call(ask, name="a call") == (me, True)
 
 
 def test_what_the_loop_asks_between_two_calls_is_done_during_the_next(hop: ThreadHop, portal: BlockingPortal) -> None:
-    me = threading.get_ident()
+    me = threading.current_thread()
     asked = threading.Event()
-    answers: list[int] = []
+    answers: list[threading.Thread] = []
 
     async def ask() -> None:
         assert not hop.errands.reach(me)
         asked.set()
-        answers.append(await hop.ask(me, threading.get_ident))
+        answers.append(await hop.ask(me, threading.current_thread))
 
     future = portal.start_task_soon(ask)
     assert asked.wait(10)
@@ -398,12 +398,12 @@ def test_what_a_thread_raises_is_raised_where_it_was_asked(hop: ThreadHop) -> No
             await hop.ask(me, fail)
         return "raised"
 
-    me = threading.get_ident()
+    me = threading.current_thread()
     assert hop.call(ask, name="a call") == "raised"
 
 
 def test_a_thread_may_call_while_it_does_what_it_was_asked(hop: ThreadHop) -> None:
-    me = threading.get_ident()
+    me = threading.current_thread()
 
     async def answer() -> int:
         return await hop.ask(me, lambda: 42)
@@ -412,6 +412,25 @@ def test_a_thread_may_call_while_it_does_what_it_was_asked(hop: ThreadHop) -> No
         return await hop.ask(me, lambda: hop.call(answer, name="the inner call"))
 
     assert hop.call(ask, name="the outer call") == 42
+
+
+def test_what_a_thread_has_left_undone_is_not_done_by_one_that_has_its_identifier_now(
+    hop: ThreadHop, portal: BlockingPortal
+) -> None:
+    done: list[str] = []
+    first = threading.Thread(target=lambda: hop.call(anyio.lowlevel.checkpoint, name="the first call"))
+    first.start()
+    first.join()
+    future = portal.start_task_soon(hop.ask, first, lambda: done.append("done"))
+    identifiers = {first.ident}
+    for _ in range(20):  # the system gives them out again at once
+        other = threading.Thread(target=lambda: hop.call(anyio.lowlevel.checkpoint, name="another call"))
+        other.start()
+        other.join()
+        identifiers.add(other.ident)
+    assert len(identifiers) < 21
+    assert not done
+    future.cancel()
 
 
 @pytest.mark.usefixtures("watchful")
