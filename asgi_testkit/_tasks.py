@@ -244,29 +244,16 @@ class IndependentTask(Generic[T]):
         if self._with_caller:
             self._caller = caller = asyncio.current_task()
             self._cancellations = caller.cancelling()
+        coroutine = self._run_on_asyncio(asyncio.CancelledError)
         if _EAGER and self._by_loop:  # pragma: 3.12+
-            self._start_eagerly(asyncio, name, context)
-        elif _EAGER and loop.get_task_factory() is None:  # pragma: 3.12+
-            # The loop's next round calls the app itself, in place of a task's first step: that is all the difference.
-            loop.call_soon(self._start_eagerly, asyncio, name, context)
-        else:
-            coroutine = self._run_on_asyncio(asyncio.CancelledError)
-            # Neither context= nor name=: the user's factory may take none. The task has a copy of the current one.
-            self._native = task = context.run(loop.create_task, coroutine)
-            task.set_name(name)
             self._coroutine = coroutine
-            task.add_done_callback(self._end_unstarted)  # until it starts
-
-    def _start_eagerly(self, asyncio: Any, name: str, context: contextvars.Context) -> None:  # pragma: 3.12+
-        if self._may_start():
-            self._coroutine = coroutine = self._run_on_asyncio(asyncio.CancelledError)
-            self._native = asyncio.Task(coroutine, loop=self.loop, name=name, context=context, eager_start=True)
-        else:
-            self._end()
-
-    def _may_start(self) -> bool:
-        caller, self._caller = self._caller, None
-        return not self._cancelled and (caller is None or caller.cancelling() <= self._cancellations)
+            self._native = asyncio.Task(coroutine, loop=loop, name=name, context=context, eager_start=True)
+            return
+        # Neither context= nor name=: the user's factory may take none. The task has a copy of the current one.
+        self._native = task = context.run(loop.create_task, coroutine)
+        task.set_name(name)
+        self._coroutine = coroutine
+        task.add_done_callback(self._end_unstarted)  # until it starts
 
     def _start_on_trio(self, name: str, context: contextvars.Context | None) -> None:
         import trio
@@ -278,7 +265,7 @@ class IndependentTask(Generic[T]):
 
     async def _run_on_asyncio(self, cancelled_error: type[BaseException]) -> None:
         try:
-            if self._native is not None or self._coroutine is None:  # it has not been started by the loop itself
+            if not (_EAGER and self._by_loop):
                 await self._check_start()
             if not self._scoped:
                 self.result = await self._function()
@@ -313,7 +300,8 @@ class IndependentTask(Generic[T]):
         if self._coroutine is None:  # the user's task factory has started it in the caller's frames
             await one_round()
         self._native.remove_done_callback(self._end_unstarted)
-        if not self._may_start():
+        caller, self._caller = self._caller, None
+        if self._cancelled or (caller is not None and caller.cancelling() > self._cancellations):
             self._cancelled = True
             raise sys.modules["asyncio"].CancelledError
 
