@@ -7,26 +7,28 @@ for its plugin, and need not look for assertions in it.)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._blocking import BlockingExchange
-    from ._blocking_session import WebSocketSession
-    from ._client import AsyncClient
-    from ._errors import (
-        ApplicationStuckError,
-        ASGIProtocolError,
-        ClientDisconnected,
-        LifespanError,
-        LifespanTimeout,
-        WebSocketDenied,
-        WebSocketDisconnect,
-        WrongEventLoopError,
-    )
-    from ._exchange import HTTPExchange
-    from ._lifespan import LifespanManager
-    from ._session import AsyncWebSocketSession
-    from ._sync import TestClient
-    from ._transport import ASGITransport
-    from ._types import ASGIApp, Message, Receive, Scope, Send
-    from ._websocket import WebSocketConnection
+    from ._blocking import BlockingExchange as BlockingExchange
+    from ._blocking_session import WebSocketSession as WebSocketSession
+    from ._client import AsyncClient as AsyncClient
+    from ._errors import ApplicationStuckError as ApplicationStuckError
+    from ._errors import ASGIProtocolError as ASGIProtocolError
+    from ._errors import ClientDisconnected as ClientDisconnected
+    from ._errors import LifespanError as LifespanError
+    from ._errors import LifespanTimeout as LifespanTimeout
+    from ._errors import WebSocketDenied as WebSocketDenied
+    from ._errors import WebSocketDisconnect as WebSocketDisconnect
+    from ._errors import WrongEventLoopError as WrongEventLoopError
+    from ._exchange import HTTPExchange as HTTPExchange
+    from ._lifespan import LifespanManager as LifespanManager
+    from ._session import AsyncWebSocketSession as AsyncWebSocketSession
+    from ._sync import TestClient as TestClient
+    from ._transport import ASGITransport as ASGITransport
+    from ._types import ASGIApp as ASGIApp
+    from ._types import Message as Message
+    from ._types import Receive as Receive
+    from ._types import Scope as Scope
+    from ._types import Send as Send
+    from ._websocket import WebSocketConnection as WebSocketConnection
 else:  # type checkers and the like read what stands above, and believe in no other name
 
     def __getattr__(name: str) -> object:
@@ -44,43 +46,30 @@ else:  # type checkers and the like read what stands above, and believe in no ot
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ASGIApp",
-    "ASGIProtocolError",
-    "ASGITransport",
-    "ApplicationStuckError",
-    "AsyncClient",
-    "AsyncWebSocketSession",
-    "BlockingExchange",
-    "ClientDisconnected",
-    "HTTPExchange",
-    "LifespanError",
-    "LifespanManager",
-    "LifespanTimeout",
-    "Message",
-    "Receive",
-    "Scope",
-    "Send",
-    "TestClient",
-    "WebSocketConnection",
-    "WebSocketDenied",
-    "WebSocketDisconnect",
-    "WebSocketSession",
-    "WrongEventLoopError",
-]
-
 #: Where each public name is defined.
 _MODULES = {
-    **dict.fromkeys([name for name in __all__ if name.endswith(("Error", "Timeout"))], "_errors"),
-    **dict.fromkeys(["ClientDisconnected", "WebSocketDenied", "WebSocketDisconnect"], "_errors"),
-    **dict.fromkeys(["ASGIApp", "Message", "Receive", "Scope", "Send"], "_types"),
+    "ASGIApp": "_types",
+    "ASGIProtocolError": "_errors",
     "ASGITransport": "_transport",
+    "ApplicationStuckError": "_errors",
     "AsyncClient": "_client",
     "AsyncWebSocketSession": "_session",
     "BlockingExchange": "_blocking",
+    "ClientDisconnected": "_errors",
     "HTTPExchange": "_exchange",
+    "LifespanError": "_errors",
     "LifespanManager": "_lifespan",
+    "LifespanTimeout": "_errors",
+    "Message": "_types",
+    "Receive": "_types",
+    "Scope": "_types",
+    "Send": "_types",
     "TestClient": "_sync",
     "WebSocketConnection": "_websocket",
+    "WebSocketDenied": "_errors",
+    "WebSocketDisconnect": "_errors",
     "WebSocketSession": "_blocking_session",
+    "WrongEventLoopError": "_errors",
 }
+
+__all__ = list(_MODULES)

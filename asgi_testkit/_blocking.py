@@ -22,6 +22,7 @@ from ._websocket import WebSocketConnection
 
 if TYPE_CHECKING:
     from ._loops import LoopThread
+    from ._wire import WireStream
 
 #: A request body whose length is known and no more than this many bytes is read before the trip.
 _SMALL_BODY = 65536
@@ -118,8 +119,6 @@ class BlockingTransport:
             kind: Any = derived(BlockingStream, http, "SyncByteStream")
             response.stream = kind(response.extensions["asgi"], hop, body)
         if "network_stream" in response.extensions:
-            from ._blocking_wire import BlockingWireStream
-
             kind = derived(BlockingWireStream, network_of(http), "NetworkStream")
             response.extensions["network_stream"] = kind(response.extensions["network_stream"], hop)
         if "asgi" in response.extensions:
@@ -162,6 +161,36 @@ class BlockingStream(OwnStream):
         if not self.exchange.closed:  # by the end of the client, and its loop, perhaps
             reason = exception_in_flight()
             self._hop.call(lambda: self.exchange.close(reason), name=self.exchange.name)
+
+
+class BlockingWireStream:
+    """The blocking twin of `WireStream`: the ``network_stream`` of a `TestClient`'s 101 response.
+
+    There is a ``NetworkStream`` of httpcore, or of what the HTTP library has in its place, to derive it from.
+    """
+
+    def __init__(self, stream: WireStream, hop: Hop) -> None:
+        self._stream = stream
+        self._hop = hop
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read from the connection; as `WireStream.read`."""
+        self._stream.check(self._stream.network.ReadError)
+        return self._hop.call(lambda: self._stream.read(max_bytes, timeout), name="read")
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write to the connection; as `WireStream.write`."""
+        self._stream.check(self._stream.network.WriteError)
+        self._hop.call(lambda: self._stream.write(buffer, timeout), name="write")
+
+    def close(self) -> None:
+        """Close the socket; as `WireStream.aclose`."""
+        if not self._stream.over:
+            self._hop.call(self._stream.aclose, name="close")
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return ``client_addr`` or ``server_addr``; None for what there is not in-process."""
+        return self._stream.get_extra_info(info)
 
 
 @public

@@ -216,7 +216,7 @@ class LenientTransport(AppTransport[Request, Response]):
         options = self._options_for(request, {})._replace(write_buffer=sys.maxsize, raise_server_exceptions=True)
         call = as_single_callable(app)
         connection: Any = self.connection_class(call, request, scope, options, self._unsettled.discard)
-        COUNTER.websockets += 1
+        COUNTER["WebSocket session"] += 1
         self._unsettled.add(connection)
         await connection.start()
         response = await response_to_handshake(connection, [])

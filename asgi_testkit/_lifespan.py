@@ -111,7 +111,7 @@ class LifespanManager:
         await self._until_past(State.STARTING)
         if self._protocol.state is State.STARTED:
             self.supported = True
-            COUNTER.lifespans += 1
+            COUNTER["lifespan"] += 1
         else:
             await self._startup_failed()
         return self

@@ -102,7 +102,7 @@ class SessionTransport(AppTransport[Request, Response]):
         sent = cast("httpx.Request", request)
         handshake = _handshake(sent, self._initial_receive_timeout)
         if handshake is None:
-            COUNTER.requests += 1
+            COUNTER["request"] += 1
             plain = self._for_http(self.app, self.raise_app_exceptions, self.root_path, self.client)
             return cast("Response", await plain.handle_async_request(request))
         http = library_of(request)

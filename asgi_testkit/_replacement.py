@@ -11,19 +11,20 @@ module. So
 * `importlib.reload` does not undo it, and undoing it leaves no trace.
 
 The packages of the table are written for each other's originals, and get those. So does this package. A name without
-a replacement means to everybody what it ever meant; only that somebody has asked for it is noted.
+a replacement means to everybody what it ever meant; only that somebody has asked for it is counted, by its full name.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+from ._tally import COUNTER
 
 #: Module -> name -> ``module:name`` of what is given in its place; None for nothing. Public names only.
 TARGETS: Mapping[str, Mapping[str, str | None]] = {
@@ -54,11 +55,10 @@ class _ReplacedName:
     too, until they have put back what they found.
     """
 
-    def __init__(self, name: str, replacement: str | None, insiders: frozenset[str], asked: Counter[str]) -> None:
+    def __init__(self, name: str, replacement: str | None, insiders: frozenset[str]) -> None:
         self._name = name
         self._replacement = replacement
         self._insiders = insiders
-        self._asked = asked
         self._original: Any = _NOTHING  # what the module's own code put there
         self._patch: Any = _NOTHING  # what stands there instead
 
@@ -81,7 +81,7 @@ class _ReplacedName:
         if package_of(asker) in self._insiders:
             return value
         if self._replacement is None:
-            self._asked[f"{module.__name__}.{self._name}"] += 1
+            COUNTER[f"{module.__name__}.{self._name}"] += 1
             return value
         return self._resolve()
 
@@ -134,14 +134,12 @@ class Replacement:
     It is a finder on ``sys.meta_path`` meanwhile, which finds what the finders after it find.
 
     Attributes:
-        asked: How often names that have no replacement were asked for, by their full names.
         fresh_loop: What the drop-in for Starlette's client goes by where it is not told.
     """
 
     def __init__(self, targets: Mapping[str, Mapping[str, str | None]]) -> None:
         """Prepare to replace `targets`: module -> name -> ``module:name`` of the replacement, or None."""
         self.targets = targets
-        self.asked: Counter[str] = Counter()
         self.fresh_loop = False
         self._insiders = frozenset(map(package_of, (*targets, __name__)))
         self._users = 0
@@ -195,14 +193,14 @@ class Replacement:
             return
         before = type(module)
         bases = (_ReplacedModule,) if before is ModuleType else (_ReplacedModule, before)
-        replaced = {name: _ReplacedName(name, new, self._insiders, self.asked) for name, new in names.items()}
+        replaced = {name: _ReplacedName(name, new, self._insiders) for name, new in names.items()}
         module.__class__ = type(before.__name__, bases, replaced)
         self._replaced.append((module, before))
 
     def missed(self) -> Iterator[str]:
         """Yield the full names under which modules outside hold an original: they took it before it was replaced.
 
-        Where they hold one that has no replacement, that they have asked for it is noted.
+        Where they hold one that has no replacement, that they have asked for it is counted.
         """
         known = {id(original): (name, replacement) for name, replacement, original in self._originals()}
         if not known:
@@ -214,7 +212,7 @@ class Replacement:
                     if replacement is not None:
                         yield f"{module.__name__}.{name}"
                     elif original:
-                        self.asked[original] += 1
+                        COUNTER[original] += 1
 
     def _originals(self) -> Iterator[tuple[str, str | None, Any]]:
         for module, _ in self._replaced:

@@ -108,7 +108,7 @@ class AppTransport(Generic[Request, Response]):
             max_message_size=max_message_size,
         ).checked()
         self._unsettled: set[Conversation] = set()
-        COUNTER.clients += 1  # each has a transport of its own
+        COUNTER["client"] += 1  # each has a transport of its own
 
     @property
     def raise_app_exceptions(self) -> bool:
@@ -141,7 +141,7 @@ class AppTransport(Generic[Request, Response]):
             response = await self._upgrade(sent, scope)
             return response  # type: ignore[no-any-return]
         options = self._options_for(sent, scope)
-        COUNTER.requests += 1
+        COUNTER["request"] += 1
         exchange = self.exchange_class(self._call, sent, scope, options, self._unsettled.discard)
         self._unsettled.add(exchange)
         await exchange.start()
@@ -165,7 +165,7 @@ class AppTransport(Generic[Request, Response]):
         if refused is not None:
             await checkpoint()
             return refuse_handshake(refused, library_of(request))
-        COUNTER.websockets += 1
+        COUNTER["WebSocket session"] += 1
         agreed = acceptance(scope)
         scope = websocket_scope(scope, extensions=self._websocket_extensions)
         options = self._options_for(request, scope)

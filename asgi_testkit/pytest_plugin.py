@@ -16,7 +16,7 @@ import pytest
 
 from . import __version__
 from ._replacement import REPLACEMENT, package_of
-from ._tally import COUNTER, Tally
+from ._tally import COUNTER, told
 
 #: Turns the replacement on, like ``--asgi-testkit``.
 VARIABLE = "ASGI_TESTKIT_REPLACE"
@@ -58,24 +58,17 @@ class Run:
     def __init__(self) -> None:
         REPLACEMENT.start()
         self._fresh_loop = REPLACEMENT.fresh_loop
-        self._before = COUNTER.read()
-        self._asked_before = REPLACEMENT.asked.copy()
-        self._elsewhere = Tally()
-        self._asked_elsewhere: Counter[str] = Counter()
+        self._before = COUNTER.copy()
+        self._elsewhere: Counter[str] = Counter()
         self.missed: list[str] = list(REPLACEMENT.missed())
 
-    def add(self, tally: Tally, asked: dict[str, int]) -> None:
-        """Add what ran, and was asked for, in another process."""
-        self._elsewhere = self._elsewhere.plus(tally)
-        self._asked_elsewhere.update(asked)
+    def add(self, counted: dict[str, int]) -> None:
+        """Add what was counted in another process."""
+        self._elsewhere.update(counted)
 
-    def tally(self) -> Tally:
-        """Return what has run on ours."""
-        return COUNTER.read().since(self._before).plus(self._elsewhere)
-
-    def asked(self) -> dict[str, int]:
-        """Return how often what is left alone was asked for, by its full name."""
-        return dict(REPLACEMENT.asked - self._asked_before + self._asked_elsewhere)
+    def counted(self) -> Counter[str]:
+        """Return what has run on ours, and how often what is left alone was asked for, by its full name."""
+        return COUNTER - self._before + self._elsewhere
 
     def too_late(self) -> list[str]:
         """Say what could not be replaced, in a line or in none."""
@@ -160,17 +153,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Have a worker of pytest-xdist hand in its numbers."""
     config = session.config
     if RUN in config.stash and hasattr(config, "workeroutput"):
-        run = config.stash[RUN]
-        config.workeroutput[INI] = tuple(run.tally()), run.asked()
+        config.workeroutput[INI] = dict(config.stash[RUN].counted())
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take the numbers of a worker. One that crashed has none."""
-    report = getattr(node, "workeroutput", {}).get(INI)
-    if report and RUN in node.config.stash:
-        numbers, asked = report
-        node.config.stash[RUN].add(Tally(*numbers), asked)
+    if RUN in node.config.stash:
+        node.config.stash[RUN].add(getattr(node, "workeroutput", {}).get(INI, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -178,8 +168,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if RUN not in config.stash:
         return
     run = config.stash[RUN]
-    terminalreporter.write_line(f"asgi-testkit: {run.tally().told()}")
-    for name in sorted(run.asked()):
+    counted = run.counted()
+    terminalreporter.write_line(f"asgi-testkit: {told(counted)}")
+    for name in sorted(LEFT_ALONE.keys() & counted):
         terminalreporter.write_line(
             f"asgi-testkit: this run used {name}, which is left alone: what goes over it is not counted or checked. "
             f"{LEFT_ALONE[name]} takes its place if it is imported."

@@ -28,7 +28,7 @@ LAYERS = (
     {"_exchange", "_websocket", "_lifespan"},
     {"_wire", "_response", "_session", "_loops"},
     {"_transport", "_heads"},
-    {"_blocking_wire", "_lenient", "_cookies"},
+    {"_lenient", "_cookies"},
     {"_blocking"},
     {"_blocking_session", "_core", "_portal"},
     {"_client"},

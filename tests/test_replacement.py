@@ -21,6 +21,7 @@ import asgi_lifespan
 import pytest
 
 from asgi_testkit._replacement import TARGETS, Replacement
+from asgi_testkit._tally import COUNTER
 
 #: Packages to replace names in, and one to replace them by.
 PACKAGES = {
@@ -379,19 +380,21 @@ def test_two_at_a_time_do_not_ask_each_other_for_ever(replacement: Replacement) 
 # What has no replacement
 
 
-def test_a_name_without_a_replacement_is_everybody_s_and_who_asks_for_it_is_noted(replacement: Replacement) -> None:
+@pytest.mark.usefixtures("replacement")
+def test_a_name_without_a_replacement_is_everybody_s_and_who_asks_for_it_is_counted() -> None:
+    before = COUNTER.copy()
     client = load("theirs.client")
     original = vars(client)["Noted"]
     assert isinstance(client.note(), original)
-    assert replacement.asked == {}
+    assert not COUNTER - before
     assert client.Noted is original
     names: dict[str, Any] = {"__name__": "suite"}
     exec("from theirs.client import Noted", names)
     assert names["Noted"] is original
-    assert replacement.asked == {"theirs.client.Noted": 2}
+    assert COUNTER - before == {"theirs.client.Noted": 2}
     names = {"__name__": "built_on"}  # which was written for it
     exec("from theirs.client import Noted", names)
-    assert replacement.asked == {"theirs.client.Noted": 2}
+    assert COUNTER - before == {"theirs.client.Noted": 2}
 
 
 def test_what_a_test_puts_in_the_place_of_such_a_name_is_what_everybody_gets(replacement: Replacement) -> None:
@@ -402,13 +405,14 @@ def test_what_a_test_puts_in_the_place_of_such_a_name_is_what_everybody_gets(rep
     assert client.note().name == "theirs"
 
 
-def test_who_took_such_a_name_before_is_noted_and_has_missed_nothing(folder: Path) -> None:
+def test_who_took_such_a_name_before_is_counted_and_has_missed_nothing(folder: Path) -> None:
+    before = COUNTER.copy()
     write(folder / "early.py", "from theirs.client import Noted")
     load("early")
     replacement = Replacement(TABLE)
     replacement.start()
     assert list(replacement.missed()) == []
-    assert replacement.asked == {"theirs.client.Noted": 1}
+    assert COUNTER - before == {"theirs.client.Noted": 1}
     replacement.stop()
 
 
