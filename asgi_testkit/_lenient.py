@@ -7,6 +7,7 @@ a message that nobody knows, a close code that cannot be sent. What it asserts o
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -19,10 +20,10 @@ from ._errors import ASGIProtocolError, BrokenContractError
 from ._exchange import HTTPExchange
 from ._extensions import DEBUG, TRAILERS
 from ._fields import Illegal, kind_of, octets
-from ._http import Request, Response
 from ._http_state import Event, HTTPResponseState, State
 from ._response import response_to_handshake
 from ._scope import HTTP_EXTENSIONS, websocket_scope
+from ._starlette_errors import WebSocketDisconnect
 from ._tally import COUNTER
 from ._transport import MESSAGE_LEVEL, AppTransport
 from ._types import Message, Scope
@@ -157,10 +158,18 @@ class LenientConnection(WebSocketConnection):
 
     Attributes:
         answer: The first message, whichever, by which the app has answered the handshake.
+        thread: The identifier of the thread that the app runs in.
     """
 
     state_class: ClassVar[type[LenientConnectionState]] = LenientConnectionState
+    disconnect_class: ClassVar[type[WebSocketDisconnect]] = WebSocketDisconnect
     answer: Any
+    thread: int
+
+    async def start(self) -> None:
+        """Call the app."""
+        self.thread = threading.get_ident()
+        await super().start()
 
     def put(self, message: Message) -> None:
         """Leave a message for the app, whatever it is."""
@@ -179,7 +188,7 @@ class LenientConnection(WebSocketConnection):
         return self._blame()
 
 
-class LenientTransport(AppTransport[Request, Response]):
+class LenientTransport(AppTransport[Any, Any]):
     """Makes scopes as Starlette's client does, and conversations that mind as little.
 
     A WebSocket is what a session asks for, and nothing else.

@@ -10,17 +10,16 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.lowlevel
 
-from ._app import as_single_callable
 from ._http import Request, Response, derived, library_of, network_of
 from ._options import ExchangeOptions, duration
 from ._tally import COUNTER
 from ._transport import AppTransport
-from ._types import Address, ASGIApp, Receive, Scope, Send
+from ._types import Address, ASGIApp, Scope
 from ._websocket import WebSocketConnection
 from ._wire import WireStream
 
@@ -50,16 +49,13 @@ _INTERNAL_ERROR = 1011  # RFC 6455 section 7.4.1
 _NOT_ACCEPTED = "WebSocket didn't accept the connection in time. Did you forget to call accept()?"
 
 
-class WebSocketErrors(Protocol):
-    """The module whose exceptions are raised."""
+class SessionConnection(WebSocketConnection):
+    """A connection whose app, if it looks whether it may deny the handshake, finds, as with theirs, that it may not."""
 
-    @property
-    def WebSocketDisconnect(self) -> Any:  # noqa: N802 - a class
-        """Takes code and reason."""
-
-    @property
-    def WebSocketUpgradeError(self) -> Any:  # noqa: N802 - a class
-        """Takes the response."""
+    async def start(self) -> None:
+        """Call the app."""
+        del self.scope["extensions"]
+        await super().start()
 
 
 class SessionTransport(AppTransport[Request, Response]):
@@ -68,8 +64,9 @@ class SessionTransport(AppTransport[Request, Response]):
     It may be used without ``async with``; then `aclose` sees the apps to their end.
     """
 
+    connection_class = SessionConnection
     raise_app_exceptions = True
-    _errors: WebSocketErrors
+    _errors: Any  # the module whose exceptions are raised
     _for_http: Any  # the class of the library's own transport
 
     def __init__(
@@ -86,7 +83,6 @@ class SessionTransport(AppTransport[Request, Response]):
         """
         super().__init__(app, root_path=root_path, client=client)
         self.raise_app_exceptions = raise_app_exceptions
-        self._call = self._without_extensions
         self._initial_receive_timeout = duration(initial_receive_timeout, "initial_receive_timeout")
         self._sessions: list[WebSocketConnection] = []
 
@@ -120,11 +116,6 @@ class SessionTransport(AppTransport[Request, Response]):
         self._sessions.append(connection)
         # A response that is closed leaves the session open.
         return cast("Response", http.Response(101, headers=response.headers, extensions=response.extensions))
-
-    async def _without_extensions(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app. One that looks whether it may deny a handshake finds, as with theirs, that it may not."""
-        del scope["extensions"]
-        await as_single_callable(self.app)(scope, receive, send)
 
     def _not_upgraded(self, response: httpx.Response, connection: Any) -> Exception:
         error: Exception

@@ -82,7 +82,7 @@ class PortalTransport(BlockingTransport):
     own_factory: PortalFactory | None = None
     fresh_loop = False
     _usual_factory: WeakMethod[PortalFactory] | None = None
-    _transport: LenientTransport[Any, Any]
+    _transport: LenientTransport
 
     app: Any = _setting("app")
     app_state: Any = _setting("state")

@@ -1,55 +1,15 @@
-"""What the drop-in for Starlette's TestClient does in the event loop."""
+"""The lifespan of the drop-in for Starlette's TestClient."""
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
-from typing import Any, ClassVar
+from typing import Any
 
 from ._app import as_single_callable
 from ._core import ClientCore
 from ._errors import LifespanError, LifespanTimeout
-from ._lenient import LenientConnection, LenientTransport
 from ._lifespan import LifespanManager
-from ._starlette_errors import WebSocketDisconnect
 from ._types import ASGIApp, Receive, Scope, Send
-
-
-class StarletteConnection(LenientConnection):
-    """A connection whose end is Starlette's exception."""
-
-    disconnect_class: ClassVar[type[WebSocketDisconnect]] = WebSocketDisconnect
-    thread: int
-
-    async def start(self) -> None:
-        """Call the app, and note which thread that is."""
-        self.thread = threading.get_ident()
-        await super().start()
-
-
-class StarletteTransport(LenientTransport[Any, Any]):
-    """Runs the app for `TestClient`. Its settings may be changed at any time."""
-
-    connection_class = StarletteConnection
-
-    @property
-    def app(self) -> ASGIApp:
-        """The app that requests go to."""
-        return self._app
-
-    @app.setter
-    def app(self, app: ASGIApp) -> None:
-        self._app = app
-        self._call = as_single_callable(app)
-
-    @property
-    def raise_app_exceptions(self) -> bool:
-        """Whether what the app raises is raised in the test."""
-        return self._options.raise_server_exceptions
-
-    @raise_app_exceptions.setter
-    def raise_app_exceptions(self, raised: bool) -> None:
-        self._options = self._options._replace(raise_server_exceptions=raised)
 
 
 class StarletteCore(ClientCore):

@@ -13,9 +13,9 @@ import anyio.lowlevel
 import httpx
 
 from ._blocking_session import WebSocketSession
+from ._lenient import LenientTransport
 from ._payload import JSONMode, json_message
 from ._portal import PortalTransport
-from ._starlette_core import StarletteTransport
 from ._starlette_errors import PUBLIC, WebSocketDisconnect, denial_class, disconnect_class
 from ._types import ASGIApp, Message, Scope
 
@@ -99,7 +99,7 @@ class WebSocketTestSession(WebSocketSession):
             BaseException: What the app raised, as it is.
         """
         if self._line is None or self._line[0].portal_factory != self.portal_factory:
-            transport = PortalTransport(StarletteTransport(self.app), "asyncio", {})
+            transport = PortalTransport(LenientTransport(self.app), "asyncio", {})
             transport.portal_factory = self.portal_factory
             self._line = transport, _Request("GET", "ws://testserver")
         transport, request = self._line
@@ -137,7 +137,7 @@ class WebSocketTestSession(WebSocketSession):
 
     @property
     def connection(self) -> Any:
-        """The core of the session, a `StarletteConnection`, once it is entered."""
+        """The core of the session, a `LenientConnection`, once it is entered."""
         return self._open
 
     @property

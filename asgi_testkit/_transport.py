@@ -87,7 +87,6 @@ class AppTransport(Generic[Request, Response]):
         self.client = client
         self.state: Mapping[str, Any] = {}
         self.home: HomeLoop | None = None
-        self._call = as_single_callable(app)
         if not isinstance(root_path, str):
             msg = f"root_path is a str, not {root_path!r}"
             raise TypeError(msg)
@@ -111,9 +110,27 @@ class AppTransport(Generic[Request, Response]):
         COUNTER["client"] += 1  # each has a transport of its own
 
     @property
+    def app(self) -> ASGIApp:
+        """The app, as it was given. Another one may be put here for the requests to come.
+
+        Raises:
+            TypeError: That is not an ASGI application.
+        """
+        return self._app
+
+    @app.setter
+    def app(self, app: ASGIApp) -> None:
+        self._call = as_single_callable(app)
+        self._app = app
+
+    @property
     def raise_app_exceptions(self) -> bool:
-        """Whether what the app raises is raised in the test."""
+        """Whether what the app raises is raised in the test. It may be changed for the requests to come."""
         return self._options.raise_server_exceptions
+
+    @raise_app_exceptions.setter
+    def raise_app_exceptions(self, raised: bool) -> None:
+        self._options = self._options._replace(raise_server_exceptions=raised)
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send `request` to the app, and return its response at ``http.response.start``, the body as a stream.
@@ -291,7 +308,6 @@ class ASGITransport(AppTransport[httpx.Request, httpx.Response], HTTPXTransport)
     tells the app of a disconnect, and sees every app to its end.
 
     Attributes:
-        app: The app, as it was given.
         state: The lifespan's state, of which each scope gets a shallow copy. `AsyncClient` sets it.
         home: The event loop that requests have to come from, if they have to. `AsyncClient` sets it.
     """

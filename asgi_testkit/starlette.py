@@ -24,9 +24,10 @@ from ._cookies import CookieTypes
 from ._core import CLIENT_NAME
 from ._errors import WebSocketDenied
 from ._http import bound
+from ._lenient import LenientTransport
 from ._portal import PortalTransport, Upgrade
 from ._replacement import REPLACEMENT
-from ._starlette_core import StarletteCore, StarletteTransport
+from ._starlette_core import StarletteCore
 from ._starlette_errors import WebSocketDisconnect, denial_class, in_starlettes_client
 from ._starlette_session import WebSocketTestSession
 from ._sync import BlockingClient
@@ -95,7 +96,7 @@ class TestClient(
 
     __test__ = False  # pytest: no test class
 
-    _transport_class = StarletteTransport
+    _transport_class = LenientTransport
     _session_class = WebSocketTestSession
     _core_class = StarletteCore
     _blocking_class = PortalTransport

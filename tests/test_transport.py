@@ -21,7 +21,7 @@ from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scop
 from asgi_testkit._handshake import offer
 
 from .backends import Backend
-from .messages import Recorder, body, hello, start
+from .messages import Recorder, body, hello, raises, start
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +50,16 @@ def test_it_has_the_attributes_of_httpx_s() -> None:
     transport = ASGITransport(hello, False, "/root", ("10.0.0.1", 1))
     attributes = (transport.app, transport.raise_app_exceptions, transport.root_path, transport.client)
     assert attributes == (hello, False, "/root", ("10.0.0.1", 1))
+
+
+async def test_what_is_set_of_it_counts_for_the_requests_to_come() -> None:
+    transport = ASGITransport(hello)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        transport.app, transport.raise_app_exceptions = raises, False
+        assert (await client.get("/")).status_code == 500
+        with pytest.raises(TypeError, match="must be an ASGI application"):
+            transport.app = 7  # type: ignore[assignment]
+        assert transport.app is raises
 
 
 @pytest.mark.parametrize(
