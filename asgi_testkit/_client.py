@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self, cast
 
 import httpx
@@ -108,10 +107,7 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
         return self
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         """See all requests to their end, run the app's shutdown, and close.
 

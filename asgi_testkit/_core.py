@@ -31,12 +31,7 @@ def with_user_agent(headers: Any, http: HTTPLibrary) -> httpx.Headers:
 
 
 def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http: HTTPLibrary) -> dict[str, Any]:
-    """Return the options of a request that opens a session, given those that a test wants it to have.
-
-    Raises:
-        TypeError: `subprotocols` is one string; several are meant.
-        ValueError: One of them has characters that a subprotocol cannot have.
-    """
+    """Return the options of a request that opens a session, given those that a test wants it to have."""
     headers: Any = offer(subprotocols)
     if options.get("headers"):
         headers = http.Headers(headers)
@@ -68,11 +63,7 @@ class ClientCore:
         return LifespanManager(self.transport.app, *self._timeouts, lifespan=self._mode)
 
     async def open(self, owner: str) -> None:
-        """Run the app's startup. `owner` is what errors call the client.
-
-        Raises:
-            LifespanError: The startup failed; see `LifespanManager`.
-        """
+        """Run the app's startup, as `LifespanManager` does. `owner` is what errors call the client."""
         manager = self._new_manager()
         await manager.__aenter__()
         self._manager = manager
@@ -80,23 +71,14 @@ class ClientCore:
         self.transport.home = HomeLoop(owner)
 
     def check_loop(self) -> None:
-        """Check that the running event loop is the one that the client was opened in, if it was.
-
-        Raises:
-            WrongEventLoopError: It is another.
-        """
+        """Check that the running event loop is the one that the client was opened in, if it was."""
         if self.transport.home is not None:
             self.transport.home.check()
 
     async def close(self, reason: BaseException | None) -> None:
         """See the requests to their end, then run the app's shutdown.
 
-        Args:
-            reason: The exception that is under way. What goes wrong is told beside it, not instead.
-
-        Raises:
-            WrongEventLoopError: The client was opened in another event loop.
-            BaseException: What an app raised that no call has raised yet, or what the shutdown raised.
+        What goes wrong is told beside `reason`, the exception that is under way, not instead.
         """
         self.check_loop()
         try:

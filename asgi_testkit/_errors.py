@@ -108,11 +108,7 @@ class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
         Exception.__init__(self, f"{text or 'the connection was closed'} ({closed})")
 
     def __reduce__(self) -> tuple[Any, ...]:  # without __init__, which would take the text for a code
-        return _blank, (type(self), *self.args), self.__getstate__()
-
-
-def _blank(kind: type[WebSocketDisconnect], *args: Any) -> WebSocketDisconnect:
-    return kind.__new__(kind, *args)
+        return Exception.__new__, (type(self), *self.args), self.__getstate__()
 
 
 @public

@@ -8,7 +8,6 @@ raises at once.
 from __future__ import annotations
 
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
 from asgi_lifespan import LifespanNotSupported
@@ -57,10 +56,7 @@ class LifespanManager(OurLifespanManager):
         return self.state
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         """Shut the app down; or cancel it, without a word, where the block has failed.
 

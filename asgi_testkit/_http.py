@@ -89,11 +89,7 @@ def library(module: str) -> HTTPLibrary:
 
 
 def bound(module: str) -> HTTPLibrary:
-    """Return the library of this name, all of its names looked up.
-
-    Raises:
-        ImportError: One of them is not the library's own.
-    """
+    """Return the library of this name, all of its names looked up: an ImportError if one is not the library's own."""
     names = library(module)
     for name in HTTPLibrary.__annotations__:
         getattr(names, name)
@@ -108,11 +104,7 @@ def _met(module: str) -> HTTPLibrary:
 
 
 def library_of(thing: Any) -> HTTPLibrary:
-    """Return the library that a request, a response or a client is of, or is derived from.
-
-    Raises:
-        TypeError: It is of neither.
-    """
+    """Return the library that a request, a response or a client is of, or is derived from."""
     return _library_of(type(thing))  # type: ignore[arg-type]  # types are hashable
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -151,10 +150,7 @@ class SessionTransport(AppTransport[Request, Response]):
             await super().settle(reason)
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         await super().__aexit__(exc_type, exc_value, traceback)
         if isinstance(exc_value, Exception):

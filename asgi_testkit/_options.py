@@ -1,4 +1,7 @@
-"""How an exchange is to go, as the transport, the clients and a single request may set it."""
+"""How an exchange is to go, as the transport, the clients and a single request may set it.
+
+A value of the wrong type is a TypeError, one that makes no sense a ValueError. The text names it.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,7 @@ class ExchangeOptions(NamedTuple):
     max_message_size: int | None = 16 * 1024 * 1024
 
     def checked(self) -> ExchangeOptions:
-        """Return the options, if they make sense.
-
-        Raises:
-            TypeError: One of them is of the wrong type; the text says which.
-            ValueError: One of them makes no sense; the text says which.
-        """
+        """Return the options, if they make sense."""
         if self.background not in ("wait", "detach"):
             msg = f'background must be "wait" or "detach", not {self.background!r}'
             raise ValueError(msg)
@@ -40,12 +38,7 @@ class ExchangeOptions(NamedTuple):
         return self
 
     def overridden(self, changes: Mapping[str, Any]) -> ExchangeOptions:
-        """Return the options with those changed that a request sets in ``extensions={"asgi": {...}}``.
-
-        Raises:
-            TypeError: A value is of the wrong type.
-            ValueError: There is no such option, or its value makes no sense.
-        """
+        """Return the options with those changed that a request sets in ``extensions={"asgi": {...}}``."""
         unknown = changes.keys() - set(self._fields)
         if unknown:
             known = ", ".join(["scope", *self._fields])
@@ -60,10 +53,6 @@ def duration(value: Any, name: str) -> float | None:
     Args:
         value: Seconds, or None.
         name: What an error calls it.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is NaN.
     """
     if value is None:
         return None
@@ -72,12 +61,7 @@ def duration(value: Any, name: str) -> float | None:
 
 
 def timeouts_of(extensions: Mapping[str, Any]) -> Mapping[str, float | None]:
-    """Return the timeouts in a request's extensions: ``connect``, ``read``, ``write`` and ``pool``.
-
-    Raises:
-        TypeError: One of them is no number.
-        ValueError: One of them is NaN.
-    """
+    """Return the timeouts in a request's extensions: ``connect``, ``read``, ``write`` and ``pool``."""
     given = mapping(extensions.get("timeout", {}), 'extensions={"timeout": ...}')
     for value in given.values():
         if type(value) is not float or not 0.0 <= value <= _FOREVER:
@@ -86,11 +70,7 @@ def timeouts_of(extensions: Mapping[str, Any]) -> Mapping[str, float | None]:
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """Return `value`, which is to be a mapping, and is called `name` in errors.
-
-    Raises:
-        TypeError: It is none.
-    """
+    """Return `value`, which is to be a mapping, and is called `name` in errors."""
     if type(value) is not dict and not isinstance(value, Mapping):  # the second takes its time
         msg = f"{name} is a dict, not {value!r}"
         raise TypeError(msg)

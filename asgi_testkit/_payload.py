@@ -1,4 +1,8 @@
-"""What a session sends and receives: text, bytes, JSON, and ASGI messages. Pure."""
+"""What a session sends and receives: text, bytes, JSON, and ASGI messages. Pure.
+
+Data of another kind than is asked for is a TypeError; of the right kind, but with a value that cannot be sent, or is no
+JSON, a ValueError. Both say what was there.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,7 @@ _SHOWN = 200
 
 
 def text_message(data: str) -> Message:
-    """Return the message to the app that carries a text.
-
-    Raises:
-        TypeError: It is none.
-        ValueError: UTF-8 cannot encode it.
-    """
+    """Return the message to the app that carries a text."""
     if not isinstance(data, str):
         msg = f"send_text() takes a str, not {data!r}"
         raise TypeError(msg)
@@ -34,11 +33,7 @@ def text_message(data: str) -> Message:
 
 
 def bytes_message(data: bytes | bytearray | memoryview) -> Message:
-    """Return the message to the app that carries bytes: a copy.
-
-    Raises:
-        TypeError: They are none.
-    """
+    """Return the message to the app that carries bytes: a copy."""
     if not isinstance(data, bytes | bytearray | memoryview):
         msg = f"send_bytes() takes bytes, not {data!r}"
         raise TypeError(msg)
@@ -46,23 +41,14 @@ def bytes_message(data: bytes | bytearray | memoryview) -> Message:
 
 
 def json_message(data: Any, mode: JSONMode) -> Message:
-    """Return the message to the app that carries JSON: compact, and not restricted to ASCII.
-
-    Raises:
-        TypeError: `data` has no JSON.
-        ValueError: `mode` is unknown.
-    """
+    """Return the message to the app that carries JSON: compact, and not restricted to ASCII."""
     _check_mode(mode)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     return text_message(text) if mode == "text" else bytes_message(text.encode())
 
 
 def data_of(message: Message) -> Data:
-    """Return the data of a ``websocket.receive`` message.
-
-    Raises:
-        ValueError: It has none, or two.
-    """
+    """Return the data of a ``websocket.receive`` message."""
     text, data = message.get("text"), message.get("bytes")
     if (text is None) == (data is None):
         msg = f"websocket.receive carries either 'text' or 'bytes', and this does not: {message!r}"
@@ -71,12 +57,7 @@ def data_of(message: Message) -> Data:
 
 
 def any_message(message: Data | Message) -> Message:
-    """Return the message to the app that `message` stands for: a copy of an ASGI message, or text and bytes in one.
-
-    Raises:
-        TypeError: It is nothing of that.
-        ValueError: It is not a message that a client sends.
-    """
+    """Return the message to the app that `message` stands for: a copy of an ASGI message, or text and bytes in one."""
     if isinstance(message, str):
         return text_message(message)
     if not isinstance(message, Mapping):
@@ -123,11 +104,7 @@ def as_message(data: Data) -> Message:
 
 
 def as_text(data: Data) -> str:
-    """Return the data, which is to be text.
-
-    Raises:
-        TypeError: It is bytes.
-    """
+    """Return the data, which is to be text."""
     if not isinstance(data, str):
         msg = f"the application sent bytes, not text: {_shown(data)}. It is not lost: receive_bytes() returns it"
         raise TypeError(msg)
@@ -135,11 +112,7 @@ def as_text(data: Data) -> str:
 
 
 def as_bytes(data: Data) -> bytes:
-    """Return the data, which is to be bytes.
-
-    Raises:
-        TypeError: It is text.
-    """
+    """Return the data, which is to be bytes."""
     if isinstance(data, str):
         msg = f"the application sent text, not bytes: {_shown(data)}. It is not lost: receive_text() returns it"
         raise TypeError(msg)
@@ -147,11 +120,7 @@ def as_bytes(data: Data) -> bytes:
 
 
 def as_json(mode: JSONMode) -> Callable[[Data], Any]:
-    """Return what decodes JSON. It raises TypeError for the other kind of message, and ValueError for what is no JSON.
-
-    Raises:
-        ValueError: `mode` is unknown.
-    """
+    """Return what decodes JSON."""
     _check_mode(mode)
     right_kind: Callable[[Data], Data] = as_text if mode == "text" else as_bytes
 

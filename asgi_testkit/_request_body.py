@@ -60,14 +60,10 @@ class RequestBody:
     _pump: IndependentTask[None] | None = None
 
     def __init__(self, request: httpx.Request, http: HTTPLibrary, *, name: str, reader: Wakeup, waiter: Wakeup) -> None:
-        """Take the body of `request`.
+        """Take the body of `request`. `name` is what tasks and errors call it.
 
-        Args:
-            request: The request.
-            http: The library that it is of.
-            name: What tasks and errors call it.
-            reader: Fired when a chunk, the end or an error has come.
-            waiter: Fired when an error has come: whoever waits for the response has to know.
+        `reader` is fired when a chunk, the end or an error has come; `waiter`, when an error has: whoever waits for the
+        response has to know.
 
         Raises:
             TypeError: The body cannot be iterated asynchronously.

@@ -52,12 +52,8 @@ def http_scope(
 ) -> Scope:
     """Return the scope of `request` (ASGI HTTP spec, "HTTP Connection Scope").
 
-    Args:
-        request: The request. ``extensions={"target": b"..."}`` replaces its path and query, as in httpcore.
-        client: Host and port of the peer that the app sees.
-        root_path: Where the app is mounted.
-        state: The lifespan's state; the scope gets a shallow copy.
-        extensions: The ASGI extensions to offer; copied.
+    ``extensions={"target": b"..."}`` of a request replaces its path and query, as in httpcore. `state`, the lifespan's,
+    and the ASGI `extensions` to offer are copied.
 
     Raises:
         httpx.LocalProtocolError: The method, the target or a header has a byte that no client can send.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import anyio
@@ -129,10 +128,7 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
         return self
 
     def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         """See all requests to their end, run the app's shutdown, and end the loop.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from configparser import RawConfigParser
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -29,9 +30,6 @@ LEFT_ALONE = {
     "httpx2.ASGITransport": "asgi_testkit.httpx2.ASGITransport",
 }
 
-YES = {"1", "true", "yes", "on"}
-NO = {"", "0", "false", "no", "off"}
-
 
 def wanted_by_environment() -> bool:
     """Return what the environment variable says.
@@ -40,12 +38,11 @@ def wanted_by_environment() -> bool:
         pytest.UsageError: It says neither yes nor no.
     """
     value = os.environ.get(VARIABLE, "")
-    if value.strip().lower() in YES:
-        return True
-    if value.strip().lower() in NO:
-        return False
-    msg = f"the environment variable {VARIABLE} is {value!r}, which is neither yes nor no. Set it to 1 or to 0."
-    raise pytest.UsageError(msg)
+    try:
+        return RawConfigParser.BOOLEAN_STATES[value.strip().lower() or "no"]
+    except KeyError:
+        msg = f"the environment variable {VARIABLE} is {value!r}, which is neither yes nor no. Set it to 1 or to 0."
+        raise pytest.UsageError(msg) from None
 
 
 class Run:
