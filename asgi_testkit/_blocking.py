@@ -50,11 +50,7 @@ class BlockingTransport:
         self._hops: set[ThreadHop] = set()  # of shared loops, with something in them that is to be closed, perhaps
 
     def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
-        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again.
-
-        Raises:
-            RuntimeError: There is one already.
-        """
+        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again."""
         from ._loops import LoopThread
 
         with self._lock:

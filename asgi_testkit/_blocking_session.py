@@ -7,16 +7,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import Any, Self, TypeVar
-from weakref import WeakMethod
 
 import httpx
 
 from . import _payload
 from ._blocking import BlockingExchange
 from ._errors import WebSocketDisconnect
-from ._hop import Bell, Hop, LoopHasEndedError
+from ._hop import Hop, LoopHasEndedError
 from ._options import duration
 from ._payload import Data, JSONMode
 from ._session import Session
@@ -24,13 +23,6 @@ from ._types import Message, public
 from ._websocket import READ_BUFFER, WebSocketConnection, size_of
 
 T = TypeVar("T")
-
-
-def _call_if_there(method: WeakMethod[Callable[[], None]]) -> None:
-    """Call a method whose object nobody is to keep for that."""
-    there = method()
-    if there is not None:
-        there()
 
 
 @public
@@ -49,7 +41,6 @@ class WebSocketSession(Session):
         self._connect = connect
         self._here: deque[Data] = deque()  # messages that were fetched, and not yet received
         self._fetching = 0  # threads that wait for one in the loop
-        self._waiting: deque[Bell] = deque()  # those of the threads that wait for one outside of it
         self._sent = 0  # how much was sent since a send last waited for the app
 
     def __enter__(self) -> Self:
@@ -60,7 +51,6 @@ class WebSocketSession(Session):
         connection = handle.conversation if isinstance(handle, BlockingExchange) else None
         if isinstance(handle, BlockingExchange) and self._opens(response, connection):
             self._hop = handle.hop
-            self._open.listen(partial(_call_if_there, WeakMethod(self._deliver)))
             return self
         try:
             if response.status_code != 101:
@@ -70,10 +60,7 @@ class WebSocketSession(Session):
         raise self._handshake_error(response, connection)
 
     def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         """Close the connection (code 1000, if nobody has closed it), and see the app to its end.
 
@@ -89,7 +76,6 @@ class WebSocketSession(Session):
             if not connection.closed:  # by the end of the client, and its loop, perhaps
                 self._call(leave)
         finally:
-            connection.listen(None)
             self._response.close()
 
     def wait(self, timeout: float | None = 5.0) -> None:
@@ -149,44 +135,18 @@ class WebSocketSession(Session):
 
     def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
-        limit = connection.default_timeout if timeout is ... else duration(timeout, "timeout")
+        limit = connection.read_timeout if timeout is ... else duration(timeout, "timeout")
         began = time.monotonic()
         while True:
             with suppress(IndexError):  # which is not to be the context of what the wait raises
                 data = self._here.popleft()  # not looked at before: another thread may receive, too
                 break
-            self._wait(connection, limit, began)
+            self._call(partial(self._fetch, connection, limit, began))
         try:
             return convert(data)
         except BaseException:
             self._here.appendleft(data)
             raise
-
-    def _wait(self, connection: WebSocketConnection, timeout: float | None, began: float) -> None:
-        """Wait for a message where it costs no trip into the loop; for the second message, or the end, make one."""
-        self._hop.check_thread(connection.name)
-        bell = Bell()
-        self._waiting.append(bell)  # before the look: what comes after that will ring
-        try:
-            if not (connection.messages_wait or connection.ended):
-                left = float("inf") if timeout is None else timeout - (time.monotonic() - began)
-                if bell.wait(max(0.0, left)) and self._here:
-                    return
-        finally:
-            with suppress(ValueError):  # it has rung
-                self._waiting.remove(bell)
-        self._call(partial(self._fetch, connection, timeout, began))
-
-    def _deliver(self) -> None:
-        """Give messages to the threads that wait, one each, and wake all of them at the end; in the loop."""
-        connection = self._open
-        while self._waiting and (connection.messages_wait or connection.ended):
-            if connection.messages_wait:
-                self._here.append(connection.take())
-            try:
-                self._waiting.popleft().ring()
-            except IndexError:
-                return  # the thread has left; the message stays for the next one
 
     async def _fetch(self, connection: WebSocketConnection, timeout: float | None, began: float) -> None:
         if self._here:  # fetched for another thread while this one was on its way
@@ -197,7 +157,7 @@ class WebSocketSession(Session):
         finally:
             self._fetching -= 1
         # Those who wait do not see what is here.
-        self._here.extend([connection.take()] if self._fetching or self._waiting else connection.take_all())
+        self._here.extend([connection.take()] if self._fetching else connection.take_all())
 
     def _call(self, function: Callable[[], Awaitable[None]]) -> None:
         connection = self._open

@@ -15,16 +15,25 @@ from ._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnecte
 from ._http import HTTPLibrary, library_of
 from ._options import ExchangeOptions, duration, mapping, timeouts_of
 from ._tasks import HomeLoop, IndependentTask, Wakeup, cancelled_for_good, checkpoint, one_round
-from ._types import Message, Scope, SingleCallable
+from ._types import Message, Scope, SingleCallable, T
 
 
 class Conversation(ABC):
     """A call of the app, and how the two sides part.
 
+    Whatever the client waits for, it may get ``httpx.ReadTimeout`` instead: the app was silent for longer than the read
+    timeout, and has been stopped. Or ``httpx.ReadError``: the client was closed meanwhile; with
+    ``raise_server_exceptions=False`` ``httpx.RemoteProtocolError``: the app has ended amid its response; and otherwise
+    what the app raised.
+
     Attributes:
         scope: The scope that the app was called with, and that it may have changed.
+        state: What the app has sent.
         name: What it is called in errors.
         http: The library of its request.
+        options: How it is to go.
+        read_timeout: Seconds that the client waits for the app; None for no limit.
+        for_client: Fired when there is something to read, room to write, or the app's end.
     """
 
     #: What errors call it, as opposed to its name.
@@ -39,6 +48,7 @@ class Conversation(ABC):
     #: What a server says, with status 500, for an app that has not responded.
     apology: ClassVar[bytes] = b"Internal Server Error"
 
+    state: Any
     _task: IndependentTask[None]
     _violation: ASGIProtocolError | None = None
     _listening = 0  # calls of the app that wait now, and that a disconnect ends
@@ -64,12 +74,12 @@ class Conversation(ABC):
         self._app = app
         self._request = request
         self.http: HTTPLibrary = library_of(request)
-        self._options = options
+        self.options: ExchangeOptions = options
         self._on_settled = on_settled
         self._timeouts = timeouts_of(request.extensions)
-        self._read_timeout = self._timeouts.get("read")
+        self.read_timeout: float | None = self._timeouts.get("read")
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
-        self._for_client = Wakeup()  # something to read, room to write, the app's end
+        self.for_client: Wakeup = Wakeup()
         self._spec_version = _version(str(mapping(scope["asgi"], "scope['asgi']").get("spec_version", "2.0")))
 
     # For tests
@@ -96,9 +106,12 @@ class Conversation(ABC):
         limit = duration(timeout, "timeout")
         await checkpoint()
         if not await self._task.wait(limit):
-            where = self._task.where()
-            msg = f"{self.name}: the application has not ended within {limit} seconds (timeout=); it is {where}"
+            msg = f"{self.name}: the application has not ended within {limit} seconds (timeout=); it is {self.where()}"
             raise TimeoutError(msg)
+
+    def where(self) -> str:
+        """Say, for an error, where the app is suspended."""
+        return self._task.where()
 
     # The app's side
 
@@ -157,16 +170,10 @@ class Conversation(ABC):
         """
         self._task = IndependentTask(self._call_app, name=self.name, with_caller=True)
         self._task.when_done(self._app_ended)
-        interruption = None
-        try:
-            await one_round()
-        except BaseException as error:
-            interruption = error
-        if interruption is not None:
-            await self._call_off(interruption)
+        await self._unless_called_off(one_round())
 
     def _app_ended(self) -> None:
-        self._for_client.fire()
+        self.for_client.fire()
         if self._closed and self._detached:  # nobody waits for it
             self._end_detached()
 
@@ -208,10 +215,10 @@ class Conversation(ABC):
         if not self._task.done:
             self._disconnected = True
             self._for_app.fire()
-            self._for_client.fire()
+            self.for_client.fire()
             if self._detached if detach is None else detach:
                 return
-        grace = self._options.disconnect_grace if grace is None else grace
+        grace = self.options.disconnect_grace if grace is None else grace
         stuck: BaseException | None = None
         try:
             await self._task.end(grace=grace, noticed=self._may_notice, at_once=self._called_off)
@@ -237,12 +244,33 @@ class Conversation(ABC):
 
     def _may_notice(self) -> bool:
         """Whether the app will hear of the disconnect by itself, as far as one can tell."""
-        if self._called_off and not (self._options.disconnect_grace or self._detached):
+        if self._called_off and not (self.options.disconnect_grace or self._detached):
             return False  # it is not to hear of it, but to be cancelled as the client is
-        return self._told or self._listening > 0 or self._detached or (self._said_all and not self._called_off)
+        return self._told or self._listening > 0 or self._detached or (self.state.over and not self._called_off)
 
     async def _release(self, *, grace: float) -> None:  # noqa: B027 - most have nothing to do
         """Let go of what the conversation holds besides the app, which has ended."""
+
+    async def close(self, reason: BaseException | None = None) -> None:
+        """Let go of the conversation. An app that has not said its last sees the client disconnect.
+
+        Unless detached, the app has ended when this returns. Cancelling does not cut that short.
+
+        Args:
+            reason: The exception that is under way. What the app raises is told beside it, not instead.
+
+        Raises:
+            BaseException: What the app raised, if there is no `reason`.
+        """
+        if self._closed:
+            return
+        if self.state.delivered and not self._held_back and reason is None:
+            await self._finish()
+        else:
+            await self._break_off(reason)
+
+    async def _break_off(self, reason: BaseException | None) -> None:
+        await self.part(reason)
 
     async def _finish(self) -> None:
         """All is said on both sides: wait for the app's return, background work included."""
@@ -252,15 +280,9 @@ class Conversation(ABC):
                 self._end_detached()
             return
         if not self._task.done:
-            interruption = None
             self._look_for_cancellation()
-            try:
-                in_time = await self._task.wait(self._read_timeout, self._pass_on_cancellation)
-            except BaseException as error:
-                interruption = error  # dealt with outside: what is raised there keeps the context that it has
-            if interruption is not None:
-                await self._call_off(interruption)
-            elif not in_time:
+            wait = self._task.wait(self.read_timeout, self._pass_on_cancellation)
+            if await self._unless_called_off(wait) is False:
                 await self._time_out(
                     f"waiting for the application to return after {self.ended_by} "
                     '(background="detach" does not wait for background work)'
@@ -269,20 +291,40 @@ class Conversation(ABC):
 
     async def _await_app(self, awaited: str) -> None:
         """Wait until the app has moved on: for one round of the loop, cheap and often enough, then in earnest."""
-        moves = self._for_client.count
-        interruption = None
         self._look_for_cancellation()
-        try:
-            await one_round()
-            in_time = self._for_client.count > moves or await self._for_client.wait(
-                self._read_timeout, self._pass_on_cancellation
-            )
-        except BaseException as error:
-            interruption = error
-        if interruption is not None:
-            await self._call_off(interruption)
-        elif not in_time:
+        if await self._unless_called_off(self._until_moved()) is False:
             await self._time_out(awaited)
+
+    async def _until_moved(self) -> bool:
+        moves = self.for_client.count
+        await one_round()
+        return self.for_client.count > moves or await self.for_client.wait(
+            self.read_timeout, self._pass_on_cancellation
+        )
+
+    async def _unless_called_off(self, wait: Awaitable[T]) -> T | None:
+        """Wait. Where that is broken off, see the app to its end as if it ran within the wait.
+
+        It is cancelled as the client is, at once unless it listens. What it makes of that comes out: what it raises,
+        as it is; or the response, if it completes that and returns all the same: then this returns None. The client's
+        scope stays cancelled then, and says so at the next wait; asyncio's own ``task.cancel()`` says so only once, and
+        is therefore raised in any case.
+        """
+        try:
+            return await wait
+        except BaseException as error:
+            interruption = error  # dealt with outside: what is raised there keeps the context that it has
+        try:
+            for_good = cancelled_for_good()
+            self._called_off = isinstance(interruption, anyio.get_cancelled_exc_class())
+            if for_good and self._called_off:
+                self._pass_on_cancellation()  # before anything that is to come wakes it
+            await self.part(interruption)
+            if not (for_good and self._called_off and self._task.returned and self._whole):
+                raise interruption
+        finally:
+            del interruption  # no cycle is left for the garbage collector
+        return None
 
     def _look_for_cancellation(self) -> None:
         """Look whether the next wait will be broken off: on asyncio, the app would get ahead of that."""
@@ -295,38 +337,19 @@ class Conversation(ABC):
         if not self._may_notice():
             self._task.cancel(for_good=True)
 
-    async def _call_off(self, interruption: BaseException) -> None:
-        """The client's wait was broken off. See the app to its end as if it ran within that wait.
-
-        It is cancelled as the client is, at once unless it listens. What it makes of that comes out: what it raises,
-        as it is; or the response, if it completes that and returns all the same. The client's scope stays cancelled
-        then, and says so at the next wait; asyncio's own ``task.cancel()`` says so only once, and is therefore raised
-        in any case.
-        """
-        try:
-            for_good = cancelled_for_good()
-            self._called_off = isinstance(interruption, anyio.get_cancelled_exc_class())
-            if for_good and self._called_off:
-                self._pass_on_cancellation()  # before anything that is to come wakes it
-            await self.part(interruption)
-            if not (for_good and self._called_off and self._task.returned and self._whole):
-                raise interruption
-        finally:
-            del interruption  # no cycle is left for the garbage collector
-
     async def _time_out(self, awaited: str) -> NoReturn:
-        error = self._timeout_error(self._read_timeout, awaited)
+        error = self._timeout_error(self.read_timeout, awaited)
         await self.part(error)
         raise error
 
     def _timeout_error(self, seconds: float | None, awaited: str) -> httpx.ReadTimeout:
         passed = f"{seconds} seconds passed (timeout=, read)"
-        msg = f"{self.name}: {passed} while {awaited}; the application is {self._task.where()}"
+        msg = f"{self.name}: {passed} while {awaited}; the application is {self.where()}"
         return self.http.ReadTimeout(msg, request=self._request)
 
     @property
     def _detached(self) -> bool:
-        return self._options.background == "detach"
+        return self.options.background == "detach"
 
     @property
     def failed(self) -> bool:
@@ -343,7 +366,7 @@ class Conversation(ABC):
     def _blame(self) -> BaseException | None:
         """Return what the app did wrong, if the test must hear of it."""
         error = self._task.exception or self._violation
-        told_to_raise = self._options.raise_server_exceptions
+        told_to_raise = self.options.raise_server_exceptions
         if error is None:
             to_be_asked = told_to_raise and self._task.returned and not self._disconnected
             omission = self._omission() if to_be_asked else ""
@@ -359,8 +382,8 @@ class Conversation(ABC):
 
     @property
     @abstractmethod
-    def _said_all(self) -> bool:
-        """Whether the app has sent all that it has to send. What it does then, it has its grace for."""
+    def _held_back(self) -> bool:
+        """Whether the client has too much to read for the app to go on."""
 
     @abstractmethod
     def _omission(self) -> str:

@@ -61,10 +61,10 @@ class HTTPExchange(Conversation):
         """Prepare the exchange; `start` calls the app. `on_settled` is called when nothing of it is left to see to."""
         super().__init__(app, request, scope, options, on_settled, name=f"{request.method} {scope['path']}")
         self._limit = options.write_buffer
-        self._response = self.state_class(
+        self.state: HTTPResponseState = self.state_class(
             method=request.method, offered=scope.get("extensions") or (), strict=options.strict
         )
-        self._body = RequestBody(request, self.http, name=self.name, reader=self._for_app, waiter=self._for_client)
+        self._body = RequestBody(request, self.http, name=self.name, reader=self._for_app, waiter=self.for_client)
         self._chunks: deque[bytes] = deque()
         self.began: float = time.perf_counter()
 
@@ -72,7 +72,7 @@ class HTTPExchange(Conversation):
 
     async def receive(self) -> Message:
         """Give the app the next part of the request, or wait for the end (ASGI HTTP spec, "Request", "Disconnect")."""
-        while not (self._gone or self._response.complete):
+        while not (self._gone or self.state.over):
             if not self._body.finished:
                 part = self._body.take()
                 if part is not None:
@@ -88,18 +88,18 @@ class HTTPExchange(Conversation):
             await self._send_to_nobody()
             return
         try:
-            chunk = self._response.handle(message)
+            chunk = self.state.handle(message)
         except ASGIProtocolError as error:
             self._refuse(error)
-            self._pass_on(self._response.tail)
+            self._pass_on(self.state.tail)
             raise
-        if self._response.file is not None:
-            await self._send_file(self._response.file)
+        if self.state.file is not None:
+            await self._send_file(self.state.file)
             return
         self._pass_on(chunk, always=not self._limit and message["type"] == "http.response.body")
-        if self._response.complete:
+        if self.state.over:
             self._for_app.fire()
-        while self._buffered > self._limit:
+        while self._held_back:
             if self._gone:
                 self._called_off = False  # nobody will take what is too much, so the response cannot become whole
                 await self._send_to_nobody()
@@ -108,7 +108,7 @@ class HTTPExchange(Conversation):
 
     async def _send_file(self, file: FileBody) -> None:
         """Send what a file holds, part by part, as long as there is somebody to read it."""
-        self._response.file = None
+        self.state.file = None
         with closing(file.messages()) as parts:
             for part in parts:
                 to_nobody = self._gone and not self._called_off
@@ -120,7 +120,11 @@ class HTTPExchange(Conversation):
         if chunk or always:
             self._chunks.append(chunk)
             self._buffered += len(chunk) or 1
-        self._for_client.fire()
+        self.for_client.fire()
+
+    @property
+    def _held_back(self) -> bool:
+        return self._buffered > self._limit
 
     @property
     def _gone(self) -> bool:
@@ -130,21 +134,11 @@ class HTTPExchange(Conversation):
 
     # The client's side
 
-    @property
-    def response(self) -> HTTPResponseState:
-        """What the app has sent."""
-        return self._response
-
     async def started(self) -> bool:
-        """Wait for the start of the response. Return whether it came; without one, a server's client gets a 500.
-
-        Raises:
-            httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-            BaseException: What the app raised before the start, where the test is to get it.
-        """
-        while not self._response.status:
+        """Wait for the start of the response. Return whether it came; without one, a server's client gets a 500."""
+        while not self.state.status:
             if self._over:
-                await self._break_off()
+                await self._end_early()
                 return False
             await self._await_app(State.AWAITING_START.value)
         return True
@@ -159,7 +153,7 @@ class HTTPExchange(Conversation):
         The reader keeps up whatever comes, so the app may get well ahead.
         """
         step = max(self._limit, _READ_AHEAD) if self._limit else 0
-        while not self._response.delivered:
+        while not self.state.delivered:
             self._limit = self._buffered + step
             self._for_app.fire()
             await self._next_move()
@@ -168,19 +162,13 @@ class HTTPExchange(Conversation):
         return self.take_chunks()
 
     async def next_chunk(self) -> bytes | None:
-        """Wait for the next part of the body; None at its end, when (unless detached) the app has ended, too.
-
-        Raises:
-            httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-            httpx.RemoteProtocolError: The app ended before the body did (with ``raise_server_exceptions=False``).
-            BaseException: What the app raised.
-        """
-        if not self._response.complete:  # else there is an end to what can be taken without a turn of the loop
+        """Wait for the next part of the body; None at its end, when (unless detached) the app has ended, too."""
+        if not self.state.over:  # else there is an end to what can be taken without a turn of the loop
             await checkpoint()
         chunk = b""
         while not chunk:
             while not self._chunks:
-                if self._response.delivered:
+                if self.state.delivered:
                     if not self._settled():
                         await self._finish()
                     return None
@@ -201,30 +189,11 @@ class HTTPExchange(Conversation):
 
     async def _next_move(self) -> None:
         if self._over:
-            await self._break_off()
+            await self._end_early()
             self._incomplete()
             return
-        trailing = self._response.state is State.AWAITING_TRAILERS
+        trailing = self.state.state is State.AWAITING_TRAILERS
         await self._await_app((State.AWAITING_TRAILERS if trailing else State.SENDING_BODY).value)
-
-    async def close(self, reason: BaseException | None = None) -> None:
-        """Let go of the response. An app that has not completed it sees the client disconnect.
-
-        Unless detached, the app has ended when this returns. Cancelling does not cut that short.
-
-        Args:
-            reason: The exception that is under way. What the app raises is told beside it, not instead.
-
-        Raises:
-            BaseException: What the app raised, if there is no `reason`.
-        """
-        if self._closed:
-            return
-        held_back = self._buffered > self._limit
-        if self._response.delivered and not held_back and reason is None:
-            await self._finish()
-        else:
-            await self.part(reason)
 
     async def _finish(self) -> None:
         self._limit = sys.maxsize  # what is here is as good as taken, and what comes after it keeps nobody waiting
@@ -239,13 +208,13 @@ class HTTPExchange(Conversation):
 
     def _settled(self) -> bool:
         """Whether all went well to the end, so that there is nothing to wait for or to raise."""
-        if self._closed or not self._task.done or not self._response.complete or self.failed or self._body.pumping:
+        if self._closed or not self._task.done or not self.state.over or self.failed or self._body.pumping:
             return False
         self._closed = True
         self._on_settled(self)
         return True
 
-    async def _break_off(self) -> None:
+    async def _end_early(self) -> None:
         """The app or the client has ended before the response was whole. Raise why, if that is for the test to know."""
         reason = self._untold_error()
         await self.part(reason)
@@ -259,7 +228,7 @@ class HTTPExchange(Conversation):
         """Raise that the app has ended in the middle of its response."""
         error = self.app_exception
         ended = "returned" if error is None else f"raised {error!r}"
-        part = "trailers" if self._response.state is State.AWAITING_TRAILERS else "body"
+        part = "trailers" if self.state.state is State.AWAITING_TRAILERS else "body"
         msg = f"{self.name}: the response is incomplete: the application {ended} before the end of the {part}"
         raise self.http.RemoteProtocolError(msg, request=self._request) from error
 
@@ -268,10 +237,8 @@ class HTTPExchange(Conversation):
         return self._task.done or self._closed or self._body.error is not None
 
     @property
-    def _said_all(self) -> bool:
-        return self._response.complete
-
-    _whole = _said_all
+    def _whole(self) -> bool:
+        return self.state.over
 
     def _failure(self) -> BaseException | None:
         return super()._failure() or self._untold_error()
@@ -289,7 +256,7 @@ class HTTPExchange(Conversation):
             super()._end_detached()
 
     def _omission(self) -> str:
-        if self._response.complete:
+        if self.state.over:
             return ""
-        state = self._response.state
+        state = self.state.state
         return f"{state.value}. {_WHAT_TO_CHECK.get(state, '')}"

@@ -1,4 +1,7 @@
-"""What the automata of all protocols go by: how a table decides, and what the fields of messages may hold. Pure."""
+"""What the automata of all protocols go by: how a table decides, and what the fields of messages may hold. Pure.
+
+The functions raise `Illegal` for what no server would send.
+"""
 
 from __future__ import annotations
 
@@ -66,11 +69,7 @@ class Automaton(ABC, Generic[T]):
 
     @abstractmethod
     def _take(self, message: Message) -> T:
-        """Do what `handle` does with a legal message.
-
-        Raises:
-            Illegal: It is none.
-        """
+        """Do what `handle` does with a legal message; raise `Illegal` for another."""
 
     def _step(self, event: Any) -> None:
         state = self.state
@@ -86,11 +85,7 @@ class Automaton(ABC, Generic[T]):
 
 
 def octets(value: Any, what: str) -> bytes:
-    """Return a copy of `value` as bytes.
-
-    Raises:
-        Illegal: It is none of the kinds of bytes.
-    """
+    """Return a copy of `value` as bytes."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     hint = f"Encode it: a {what} is bytes." if isinstance(value, str) else f"A {what} is bytes."
@@ -98,11 +93,7 @@ def octets(value: Any, what: str) -> bytes:
 
 
 def header(name: Any, value: Any, *, strict: bool) -> tuple[bytes, bytes]:
-    """Return a header as it goes to the client: the name as it is, the value without white space around it.
-
-    Raises:
-        Illegal: No server would send it.
-    """
+    """Return a header as it goes to the client: the name as it is, the value without white space around it."""
     name = name if type(name) is bytes else octets(name, "header name")
     value = value if type(value) is bytes else octets(value, "header value")
     if not TOKEN.fullmatch(name):
@@ -116,11 +107,7 @@ def header(name: Any, value: Any, *, strict: bool) -> tuple[bytes, bytes]:
 
 
 def headers_of(message: Message, *, strict: bool) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a message, as `header` has them.
-
-    Raises:
-        Illegal: They are no pairs, or no server would send one of them.
-    """
+    """Return the headers of a message, as `header` has them."""
     headers = message.get("headers", ())
     try:
         return [header(name, value, strict=strict) for name, value in headers]
@@ -134,20 +121,14 @@ def not_pairs(headers: Any) -> Illegal:
 
 
 def kind_of(message: Any) -> Any:
-    """Return the type of a message.
-
-    Raises:
-        Illegal: It has none.
-    """
+    """Return the type of a message."""
     try:
         return message["type"]
     except (TypeError, KeyError, IndexError):
         raise Illegal(f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'.") from None
 
 
-def stranger(kind: Any, why: str) -> Illegal:
-    """Return what is wrong with a message of a type that does not belong here."""
-    return Illegal(
-        f"sent a message of type {kind!r}, unknown here",
-        why if isinstance(kind, str) else "The type of a message is a string.",
-    )
+def stranger(kind: Any, known: Mapping[str, str]) -> Illegal:
+    """Return what is wrong with a message of a type that does not belong here; `known` are usual mistakes."""
+    hint = known.get(kind, "") if isinstance(kind, str) else "The type of a message is a string."
+    return Illegal(f"sent a message of type {kind!r}, unknown here", hint)

@@ -45,9 +45,9 @@ class Hop(ABC):
     portal: Any
 
     @property
-    @abstractmethod
     def here(self) -> bool:
-        """Whether the calling thread is the loop's own."""
+        """Whether the calling thread is the loop's own, as far as can be told."""
+        return False
 
     def check_thread(self, name: object) -> None:
         """Refuse to work on the loop's own thread. `name` is what the error calls the work.
@@ -166,14 +166,8 @@ class ThreadHop(Hop):
     async def ask(self, thread: threading.Thread, function: Callable[[], T]) -> T:
         """Have a plain function called in a thread that calls into this loop: now, or during its next call.
 
-        Cancelling it does not stop what has begun there; the outcome is dropped.
-
-        Args:
-            thread: The thread; not its identifier, which another has when it has ended.
-            function: The function.
-
-        Raises:
-            BaseException: Whatever the function raised, as it is.
+        Cancelling it does not stop what has begun there; the outcome is dropped. What the function raises is raised.
+        A thread is given as such: its identifier is another's when it has ended.
         """
         errand = Errand(function, self)
         self.errands.give(thread, errand)
@@ -235,25 +229,6 @@ class ThreadHop(Hop):
         return LoopHasEndedError(f"the event loop of this client has ended ({name}). {why}")
 
 
-class Bell:
-    """By which the loop wakes one thread that has asked for no call, once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def ring(self) -> None:
-        """Wake the thread; from any other."""
-        self._lock.release()
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for that, at most `timeout` seconds, and no longer than it may take to notice that the loop has died.
-
-        Return whether it rang.
-        """
-        return self._lock.acquire(timeout=min(timeout, LOOK_INTERVAL))
-
-
 class Errand(Generic[T]):
     """What a loop asks a thread to do that waits for it."""
 
@@ -288,9 +263,8 @@ class Errands:
     """
 
     def __init__(self) -> None:
-        self._inboxes: dict[threading.Thread, list[SimpleQueue[Errand[Any] | None]]] = defaultdict(
-            list
-        )  # one within the other
+        # One within the other: a thread may call while it does what it was asked.
+        self._inboxes: dict[threading.Thread, list[SimpleQueue[Errand[Any] | None]]] = defaultdict(list)
         self._kept: dict[threading.Thread, list[Errand[Any]]] = defaultdict(list)
 
     def reach(self, thread: threading.Thread) -> bool:

@@ -134,7 +134,7 @@ class HTTPResponseState(Automaton[bytes]):
 
     Attributes:
         state: Where the response is.
-        complete: Whether the app has sent all: the last part of the body, and of the trailers that it announced. An
+        over: Whether the app has sent all: the last part of the body, and of the trailers that it announced. An
             illegal message after it changes nothing of that.
         status: The status code, once started; 0 before.
         headers: Names and values as sent, in order, once started.
@@ -150,7 +150,7 @@ class HTTPResponseState(Automaton[bytes]):
     transitions: ClassVar[Mapping[State, Mapping[Event, State]]] = TRANSITIONS
     hints: ClassVar[Mapping[tuple[State, Event], str]] = HINTS
     state: State = State.AWAITING_START
-    complete: bool = False
+    over: bool = False
     status: int = 0
     headers: list[tuple[bytes, bytes]]
     size: int = 0
@@ -177,8 +177,8 @@ class HTTPResponseState(Automaton[bytes]):
     @property
     def delivered(self) -> bool:
         """Whether the client can expect no more: the end was sent, or the length, method or status says so."""
-        if self.complete or not self.status:
-            return self.complete
+        if self.over or not self.status:
+            return self.over
         return self._bodyless or (self._left == 0 and self.trailers is None)
 
     def _take(self, message: Message) -> bytes:
@@ -190,7 +190,7 @@ class HTTPResponseState(Automaton[bytes]):
         elif isinstance(kind, str) and kind in self._handlers and kind in self._offered:
             self._handlers[kind](self, message)
         else:
-            raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
+            raise stranger(kind, STRANGERS)
         return b""
 
     def _start(self, message: Message) -> None:
@@ -260,7 +260,7 @@ class HTTPResponseState(Automaton[bytes]):
                     f"ended a body shorter than its content-length, by {self._left} bytes",
                     "Was the body changed (compressed, say) after the header was set?",
                 )
-        self.complete = self.state is State.COMPLETE
+        self.over = self.state is State.COMPLETE
         return chunk
 
     def _trailers(self, message: Message) -> None:
@@ -274,7 +274,7 @@ class HTTPResponseState(Automaton[bytes]):
             raise Illegal(f"sent {misplaced[0]!r} in its trailers", "It belongs before the body (RFC 9110 6.5.1).")
         assert self.trailers is not None  # it has announced them
         self.trailers.extend(checked)
-        self.complete = not more_trailers
+        self.over = not more_trailers
 
     def _debug(self, message: Message) -> None:
         self._step(Event.DEBUG)

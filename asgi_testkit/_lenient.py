@@ -107,11 +107,11 @@ class LenientExchange(HTTPExchange):
         """Forget it: an app that gets over the exception has done nothing wrong."""
 
     def _incomplete(self) -> None:
-        self._response.complete = True
+        self.state.over = True
 
     def _omission(self) -> str:
         omission = super()._omission()
-        if self._response.status:
+        if self.state.status:
             return ""
         return f"{omission} (TestClient did not receive any response.)"
 
@@ -119,7 +119,7 @@ class LenientExchange(HTTPExchange):
         self, reason: BaseException | None, *, grace: float | None = None, detach: bool | None = None
     ) -> None:
         """See the app to its end. One that has not completed its response is cancelled, and is not told anything."""
-        if not (self._response.complete or self._detached):
+        if not (self.state.over or self._detached):
             self._task.cancel(for_good=True)
         await super().part(reason, grace=grace, detach=detach)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
@@ -15,7 +14,16 @@ from ._lifespan_state import LifespanState, State
 from ._options import duration
 from ._tally import COUNTER
 from ._tasks import HomeLoop, IndependentTask, Wakeup, checkpoint
-from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable, public
+from ._types import (
+    ASGIApp,
+    LifespanMode,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    SingleCallable,
+    public,
+)
 
 Phase = Literal["startup", "shutdown"]
 
@@ -117,10 +125,7 @@ class LifespanManager:
         return self
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         """Shut the app down. What goes wrong is told beside the exception under way, if there is one.
 

@@ -24,18 +24,13 @@ PortalFactory: TypeAlias = Callable[[], AbstractContextManager[BlockingPortal]]
 
 
 class PortalHop(Hop):
-    """The way into a loop by a portal, or by anything that has its ``call``."""
+    """The way into a loop by a portal, or what has its ``call``. That refuses the loop's own thread itself."""
 
     portal: BlockingPortal
 
     def __init__(self, portal: BlockingPortal) -> None:
         """Take the portal; in any thread."""
         self.portal = portal
-
-    @property
-    def here(self) -> bool:
-        """Whether the calling thread is the loop's own; the portal itself looks after that."""
-        return False
 
     def call(self, function: Callable[[], Awaitable[T]], *, name: object, can_move: bool = False) -> T:  # noqa: ARG002 - errors are the portal's
         """Run an async function in the loop, and return or raise its outcome."""

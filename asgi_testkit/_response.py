@@ -27,14 +27,9 @@ _REASON_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus
 
 
 async def response_to(exchange: HTTPExchange) -> httpx.Response:
-    """Return the response at ``http.response.start``, its body as a stream; or, for want of one, a server's 500.
-
-    Raises:
-        httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-        BaseException: What the app raised before the start, where the test is to get it.
-    """
+    """Return the response at ``http.response.start``, its body as a stream; or, for want of one, a server's 500."""
     extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "asgi": exchange}
-    sent = exchange.response
+    sent = exchange.state
     if not (sent.status or await exchange.started()):
         return _internal_server_error(exchange, extensions)
     extensions["reason_phrase"] = _REASON_PHRASES.get(sent.status, b"")
@@ -49,13 +44,7 @@ async def response_to(exchange: HTTPExchange) -> httpx.Response:
 async def response_to_handshake(connection: WebSocketConnection, agreed: list[tuple[bytes, bytes]]) -> httpx.Response:
     """Return the response to a WebSocket handshake: 101, the app's denial, a rejection's 403, or a server's 500.
 
-    Args:
-        connection: The connection.
-        agreed: The headers by which the protocol is agreed upon, should the app accept.
-
-    Raises:
-        httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-        BaseException: What the app raised before it answered, where the test is to get it.
+    In `agreed` are the headers by which the protocol is agreed upon, should the app accept.
     """
     extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "asgi": connection}
     if not await connection.answered():
@@ -152,8 +141,7 @@ class Response:
             return content
         exchange: HTTPExchange = own.exchange
         try:
-            here = exchange.take_whole()
-            chunks = await exchange.read() if here is None else here
+            chunks = await exchange.read()
         except exchange.http.RequestError as error:
             with suppress(RuntimeError):  # without a client, it has none
                 error.request = as_the_library_s.request
@@ -208,11 +196,7 @@ class Response:
     def __reduce__(self) -> tuple[Any, ...]:  # a derived class cannot be found by its name
         this: Any = self
         state = {name: value for name, value in this.__getstate__().items() if name != "_own"}
-        return _blank_response, (base_in_library(type(self)),), state
-
-
-def _blank_response(kind: type[httpx.Response]) -> httpx.Response:
-    return kind.__new__(kind)
+        return object.__new__, (base_in_library(type(self)),), state
 
 
 _methods = attrgetter("aread", "aiter_bytes", "aiter_raw", "read", "iter_bytes", "iter_raw")

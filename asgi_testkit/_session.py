@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -144,10 +144,7 @@ class AsyncWebSocketSession(Session):
         raise self._handshake_error(response, connection)
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         """Close the connection (code 1000, if nobody has closed it), and see the app to its end.
 
@@ -279,7 +276,7 @@ class AsyncWebSocketSession(Session):
 
     async def _next(self, convert: Callable[[Data], T], timeout: float | EllipsisType | None) -> T:
         connection = self._open
-        limit = connection.default_timeout if timeout is ... else duration(timeout, "timeout")
+        limit = connection.read_timeout if timeout is ... else duration(timeout, "timeout")
         await connection.wait_for_message(limit)
         converted = convert(connection.peek())
         connection.take()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import suppress
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import anyio
@@ -120,10 +120,7 @@ class WebSocketTestSession(WebSocketSession):
         return self
 
     def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, exc_type: object = None, exc_value: BaseException | None = None, traceback: object = None
     ) -> None:
         """Close the connection, if nobody has, and see the app to its end.
 

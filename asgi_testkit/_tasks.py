@@ -43,11 +43,9 @@ class Wakeup:
 
     Attributes:
         count: How often it was fired.
-        listener: Called each time that it is fired.
     """
 
-    count = 0
-    listener: Callable[[], object] | None = None
+    count: int = 0
     _futures: list[Any] | None = None  # on asyncio
     _parked: set[Any] | None = None  # on trio: tasks
 
@@ -62,8 +60,6 @@ class Wakeup:
             parked, self._parked = self._parked, None
             for task in parked:
                 sys.modules["trio"].lowlevel.reschedule(task)
-        if self.listener is not None:
-            self.listener()
 
     async def wait(self, timeout: float | None = None, cancelled: Callable[[], object] = bool) -> bool:
         """Wait for the next `fire`, at most `timeout` seconds (None: no limit). Return whether it came.

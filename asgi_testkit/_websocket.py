@@ -85,7 +85,7 @@ class WebSocketConnection(Conversation):
             if self._disconnected or self.state.over:
                 if self._catching_up:
                     self._catching_up = False
-                    self._for_client.fire()
+                    self.for_client.fire()
                 await self._tell()
                 return self._disconnect_message()
             await self._listen()
@@ -93,7 +93,7 @@ class WebSocketConnection(Conversation):
         held_back = self._unread > READ_BUFFER
         self._unread -= size
         if held_back:
-            self._for_client.fire()
+            self.for_client.fire()
         return message
 
     def _disconnect_message(self) -> Message:
@@ -116,11 +116,11 @@ class WebSocketConnection(Conversation):
             data = state.handle(message)
         except ASGIProtocolError as error:
             self._refuse(error)
-            self._for_client.fire()
+            self.for_client.fire()
             raise
         if data is not None:
             self._pass_on(data)
-        self._for_client.fire()
+        self.for_client.fire()
         if state.over:
             self._for_app.fire()
         while self._held_back:
@@ -175,13 +175,7 @@ class WebSocketConnection(Conversation):
         return _INTERNAL_ERROR if self.failed else ABNORMAL
 
     async def answered(self) -> bool:
-        """Wait for the answer to the handshake. Return whether it came; without one, a server's client gets a 500.
-
-        Raises:
-            httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-            httpx.ReadError: The client was closed meanwhile.
-            BaseException: What the app raised before it answered, where the test is to get it.
-        """
+        """Wait for the answer to the handshake. Return whether it came; without one, a server's client gets a 500."""
         while not self.state.answered:
             if not await self._next_move():
                 return False
@@ -200,13 +194,8 @@ class WebSocketConnection(Conversation):
     async def next_chunk(self) -> bytes | None:
         """Wait for the next part of a denial response; None at its end, when (unless detached) the app has ended, too.
 
-        A response that accepts the handshake has no body, so reading that one ends the connection.
-
-        Raises:
-            httpx.ReadTimeout: The app was silent for longer than the read timeout. It has been stopped.
-            httpx.RemoteProtocolError: The app ended amid its response (with ``raise_server_exceptions=False``); or that
-                is longer than the limit which a session has for it.
-            BaseException: What the app raised.
+        A response that accepts the handshake has no body, so reading that one ends the connection. One that is longer
+        than the limit which a session has for it is an ``httpx.RemoteProtocolError``.
         """
         while not (self._outgoing or self.state.accepted or self.state.delivered):
             if not await self._next_move():
@@ -277,7 +266,7 @@ class WebSocketConnection(Conversation):
         """
         deadline = None if timeout is None else anyio.current_time() + timeout
         while self._unread > READ_BUFFER and not self.ended:
-            if not await self._for_client.wait(_left(deadline)):
+            if not await self.for_client.wait(_left(deadline)):
                 return self._unread <= READ_BUFFER or self.ended
         return True
 
@@ -285,7 +274,7 @@ class WebSocketConnection(Conversation):
         """Say, for an error, that the app does not receive what is sent to it."""
         return (
             f"{self.name}: {seconds} seconds passed (timeout=, write) while waiting for the application to receive "
-            f"what was sent to it; it is {self._task.where()}"
+            f"what was sent to it; it is {self.where()}"
         )
 
     async def wait_for_message(self, timeout: float | None, waited: float = 0.0) -> None:
@@ -307,44 +296,18 @@ class WebSocketConnection(Conversation):
                 await self.raise_end()
             if deadline is None and timeout is not None:
                 deadline = anyio.current_time() + timeout - waited
-            if not await self._for_client.wait(_left(deadline)) and not self._outgoing:
+            if not await self.for_client.wait(_left(deadline)) and not self._outgoing:
                 raise self._timeout_error(timeout, "waiting for websocket.send")
-
-    @property
-    def default_timeout(self) -> float | None:
-        """Seconds to wait for a message: the read timeout of the handshake."""
-        return self._read_timeout
 
     @property
     def messages_wait(self) -> bool:
         """Whether there is a message to take."""
         return bool(self._outgoing)
 
-    def listen(self, listener: Callable[[], object] | None) -> None:
-        """Have `listener` called, in the loop, whenever anything may concern the client."""
-        self._for_client.listener = listener
-
-    async def moved(self, timeout: float | None) -> bool:
-        """Wait for anything that may concern the client, or for `poke`. Return whether it came in time."""
-        return await self._for_client.wait(timeout)
-
-    def poke(self) -> None:
-        """Wake what waits on the client's side."""
-        self._for_client.fire()
-
     @property
     def ended(self) -> bool:
         """Whether there is nothing to come beyond the messages that wait."""
         return self.state.closed or self._task.done or self._gone or self._closed or self._violation is not None
-
-    @property
-    def grace(self) -> float:
-        """Seconds that one side waits for the other to close."""
-        return self._options.disconnect_grace
-
-    def where(self) -> str:
-        """Say, for an error, where the app is suspended."""
-        return self._task.where()
 
     def peek(self) -> str | bytes:
         """Return the next message, and leave it."""
@@ -381,30 +344,11 @@ class WebSocketConnection(Conversation):
             self._catching_up = bool(self._incoming)
         self._disconnected = True
         self._for_app.fire()
-        self._for_client.fire()
+        self.for_client.fire()
 
-    async def close(self, reason: BaseException | None = None) -> None:
-        """Let go of the connection. An app that has not ended it sees that it is lost, unless `disconnect` said more.
-
-        Unless detached, the app has ended when this returns. Cancelling does not cut that short.
-
-        Args:
-            reason: The exception that is under way. What the app raises is told beside it, not instead.
-
-        Raises:
-            BaseException: What the app raised, if there is no `reason`.
-        """
-        if self._closed:
-            return
-        if self.state.delivered and not self._held_back and reason is None:
-            await self._finish()
-        else:
-            self.disconnect(None)
-            await self.part(reason)
-
-    @property
-    def _said_all(self) -> bool:
-        return self.state.over
+    async def _break_off(self, reason: BaseException | None) -> None:
+        self.disconnect(None)  # unless that said more before
+        await self.part(reason)
 
     async def raise_end(self) -> NoReturn:
         """Raise how the connection has ended; see `wait_for_message`."""
@@ -417,7 +361,7 @@ class WebSocketConnection(Conversation):
         if self._closed:
             raise self.closed_while("using the connection")
         if not self._task.done:  # its illegal message was refused, which will end it, most likely
-            await self._task.wait(self._options.disconnect_grace)
+            await self._task.wait(self.options.disconnect_grace)
         failure = self._tell_failure()
         if failure is not None:
             raise failure

@@ -161,7 +161,7 @@ class WebSocketState(Automaton[str | bytes | None]):
     @property
     def over(self) -> bool:
         """Whether the app has said its last: it has closed, rejected or, completely, denied the connection."""
-        return self.closed or self.rejected or self.denial.complete
+        return self.closed or self.rejected or self.denial.over
 
     def _take(self, message: Message) -> str | bytes | None:
         kind = kind_of(message)
@@ -178,7 +178,7 @@ class WebSocketState(Automaton[str | bytes | None]):
             event = Event.DENIAL_BODY if message.get("more_body", False) else Event.LAST_DENIAL_BODY
             return self._deny(event, "http.response.body", message)
         else:
-            raise stranger(kind, STRANGERS.get(kind, "") if isinstance(kind, str) else "")
+            raise stranger(kind, STRANGERS)
         return None
 
     def _accept(self, message: Message) -> None:

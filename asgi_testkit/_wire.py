@@ -103,7 +103,7 @@ class WireStream:
         else:
             self._at_end = self._at_end or connection.ended
             return False
-        self._end_due = anyio.current_time() + connection.grace
+        self._end_due = anyio.current_time() + connection.options.disconnect_grace
         return True
 
     def _blame(self) -> str:
@@ -115,7 +115,7 @@ class WireStream:
         due = self._end_due
         end_is_due_first = due is not None and (deadline is None or due <= deadline)
         until = due if end_is_due_first else deadline
-        if await self._connection.moved(None if until is None else max(0.0, until - anyio.current_time())):
+        if await self._connection.for_client.wait(None if until is None else max(0.0, until - anyio.current_time())):
             return
         if end_is_due_first:
             self._at_end = True  # as a server, that does not wait for ever for the client's close
@@ -148,7 +148,7 @@ class WireStream:
             raise self.network.WriteError(f"{self._connection.name}: this stream is at its end")
         for start in range(0, len(buffer), _SLICE):
             self._parse(bytes(buffer[start : start + _SLICE]))
-        self._connection.poke()
+        self._connection.for_client.fire()
 
     def _parse(self, data: bytes) -> None:
         if self._deaf:
@@ -210,7 +210,7 @@ class WireStream:
         self._closed = True
         if not self._connection.done:
             self._connection.disconnect(None)
-        self._connection.poke()
+        self._connection.for_client.fire()
 
     def check(self, error: type[Exception]) -> None:
         """Raise `error` if the stream was closed, by itself or with the response."""

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,7 +27,6 @@ from asgi_testkit import (
     TestClient,
     WebSocketDisconnect,
     WebSocketSession,
-    _blocking_session,
     _hop,
     _tasks,
 )
@@ -125,63 +123,12 @@ def test_a_session_lives_in_a_fixture(session: WebSocketSession) -> None:
 # Trips
 
 
-def test_a_receive_that_waits_takes_no_trip(opening: Opener) -> None:
-    gate, waiting = Gate(), threading.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        assert scope["type"] == "websocket"
-        await accept(send)
-        await gate.wait()
-        await say(send, "late")
-        await receive()
-        await receive()
-
-    class WatchedBell(_hop.Bell):
-        def wait(self, timeout: float) -> bool:
-            waiting.set()
-            return super().wait(timeout)
-
-    with opening(app) as client, client.websocket_connect("/") as session, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_blocking_session, "Bell", WatchedBell)
-        with trips(session) as called, ThreadPoolExecutor() as pool:
-            received = pool.submit(session.receive_text)
-            assert waiting.wait(10)
-            in_the_loop(session, gate.open)
-            assert received.result(10) == "late"
-            assert len(called) == 1  # the one that opened the gate
-
-
 def test_a_round_trip_is_a_send_that_is_posted_and_at_most_one_trip_more(session: WebSocketSession) -> None:
     with trips(session) as called:
         for number in range(5):
             session.send_text(str(number))
             assert session.receive_text() == str(number)
         assert 5 <= len(called) <= 10  # the answer may be there before it is waited for
-
-
-def test_a_receive_that_waits_for_long_looks_after_the_loop(session: WebSocketSession) -> None:
-    in_loop = threading.Event()
-    stop = hook(session, "wait_for_message", in_loop.set)
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
-        patch.setattr(_hop, "LOOK_INTERVAL", 0.01)
-        received = pool.submit(session.receive_text, timeout=None)
-        assert in_loop.wait(10)
-        session.send_text("hello")
-        assert received.result(10) == "hello"
-    stop()
-
-
-def test_a_message_for_a_thread_that_has_just_left_stays_for_the_next(session: WebSocketSession) -> None:
-    class Left(deque[_hop.Bell]):
-        def popleft(self) -> _hop.Bell:
-            self.clear()
-            return super().popleft()
-
-    session._waiting = Left([_hop.Bell()])
-    session.send_text("hello")
-    in_the_loop(session, anyio.wait_all_tasks_blocked)
-    assert list(session._here) == ["hello"]
-    assert session.receive_text(timeout=0) == "hello"
 
 
 @pytest.mark.parametrize("count", [1, 10])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -328,14 +328,13 @@ def waits_of(wire: Wire) -> threading.Semaphore:
     """Return what is released whenever a call begins to wait in the loop."""
     connection, waiting = wire.response.extensions["asgi"].conversation, threading.Semaphore(0)
 
-    def counted(wait: Callable[[float | None], Awaitable[bool]]) -> Callable[[float | None], Awaitable[bool]]:
-        async def counted(timeout: float | None) -> bool:
-            waiting.release()
-            return await wait(timeout)
+    wait = connection.for_client.wait
 
-        return counted
+    async def counted(timeout: float | None) -> bool:
+        waiting.release()
+        return await wait(timeout)  # type: ignore[no-any-return]
 
-    connection.moved, connection.room = counted(connection.moved), counted(connection.room)
+    connection.for_client.wait = counted  # by which reads and writes wait
     return waiting
 
 

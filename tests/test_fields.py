@@ -115,12 +115,12 @@ def test_what_has_no_type_is_no_message(message: object) -> None:
 
 
 def test_a_stranger_is_told_by_its_type_and_the_reason() -> None:
-    assert stranger("x", "Why not.").args == ("sent a message of type 'x', unknown here", "Why not.")
+    assert stranger("x", {"x": "Why not."}).args == ("sent a message of type 'x', unknown here", "Why not.")
 
 
 @pytest.mark.parametrize("kind", [None, 5, b"x", ["x"]], ids=repr)
 def test_a_type_that_is_no_string_is_a_stranger_for_that(kind: object) -> None:
-    what, hint = stranger(kind, "Why not.").args
+    what, hint = stranger(kind, {"x": "Why not."}).args
     assert what == f"sent a message of type {kind!r}, unknown here"
     assert hint == "The type of a message is a string."
 

@@ -208,7 +208,7 @@ def test_any_mapping_is_a_message(kind: Any) -> None:
     response = fresh()
     response.handle(kind(start()))
     assert response.handle(kind(body(b"x"))) == b"x"
-    assert response.complete
+    assert response.over
 
 
 def test_keys_that_mean_nothing_are_ignored() -> None:
@@ -371,11 +371,11 @@ def test_trailers_grow_until_they_are_complete(strict: bool) -> None:
     response = announced(strict=strict)
     seen = response.trailers
     assert response.handle(body(b"all")) == b"all"
-    assert (seen, response.complete, response.delivered) == ([], False, False)
+    assert (seen, response.over, response.delivered) == ([], False, False)
     response.handle(trailers((b"x-a", b" 1 "), more_trailers=True))
-    assert (seen, response.complete, response.delivered) == ([(b"x-a", b"1")], False, False)
+    assert (seen, response.over, response.delivered) == ([(b"x-a", b"1")], False, False)
     response.handle(trailers((b"x-b", b"2"), (b"x-a", b"3")))
-    assert (seen, response.complete, response.delivered) == (
+    assert (seen, response.over, response.delivered) == (
         [(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")],
         True,
         True,
@@ -401,7 +401,7 @@ def test_trailers_are_not_announced_where_they_are_not_offered() -> None:
     response = HTTPResponseState(method="GET")
     response.handle({**start(), "trailers": True})
     response.handle(body())
-    assert response.complete
+    assert response.over
     assert response.trailers is None
     assert STRANGERS[TRAILERS] in refusal(response, trailers())
 
@@ -688,7 +688,7 @@ def test_a_body_is_bytes_of_any_kind(content: object, seen: bytes, strict: bool)
 def test_a_body_may_be_left_out() -> None:
     response = started(strict=True)
     assert response.handle({"type": "http.response.body"}) == b""
-    assert response.complete
+    assert response.over
 
 
 @pytest.mark.parametrize("content", ["text", 1, [1, 2], {"a": 1}], ids=repr)
@@ -709,29 +709,29 @@ def test_strictly_even_an_empty_body_is_bytes(content: object) -> None:
 def test_strictly_more_body_is_a_bool(more_body: object) -> None:
     response = started()
     response.handle(body(b"x", more_body=more_body))
-    assert response.complete is not bool(more_body)
+    assert response.over is not bool(more_body)
     assert f"more_body={more_body!r}" in refusal(started(strict=True), body(b"x", more_body=more_body))
 
 
 @pytest.mark.parametrize("more_body", [True, False])
 def test_the_response_is_complete_at_the_last_part_of_the_body(more_body: bool) -> None:
     response = started(strict=True)
-    assert not response.complete
+    assert not response.over
     response.handle(body(b"x", more_body=more_body))
-    assert response.complete is not more_body
+    assert response.over is not more_body
 
 
 def test_an_illegal_message_after_the_end_leaves_the_response_complete() -> None:
     response = arrive(State.COMPLETE)
     refusal(response, start())
-    assert response.complete
+    assert response.over
     assert response.delivered
 
 
 def test_a_body_that_is_refused_completes_nothing() -> None:
     response = started()
     refusal(response, body("text"))
-    assert not response.complete
+    assert not response.over
     assert not response.delivered
 
 
@@ -752,7 +752,7 @@ def test_a_body_where_there_is_none_does_not_reach_the_client(method: str, statu
     assert response.headers == headers
     assert response.handle(body(b"he", more_body=True)) == b""
     assert response.handle(body(b"llo")) == b""
-    assert response.complete
+    assert response.over
 
 
 @pytest.mark.parametrize("method, status", BODYLESS)
@@ -776,7 +776,7 @@ def test_a_body_of_the_promised_length_passes() -> None:
     assert response.handle(body(b"he", more_body=True)) == b"he"
     assert response.handle(body(b"llo", more_body=True)) == b"llo"
     assert response.handle(body()) == b""
-    assert response.complete
+    assert response.over
 
 
 @pytest.mark.parametrize(
@@ -827,7 +827,7 @@ def test_an_impossible_content_length_is_refused(value: bytes) -> None:
 def test_a_content_length_may_be_repeated() -> None:
     response = started((b"content-length", b"5"), (b"Content-Length", b"5"))
     assert response.handle(body(b"hello")) == b"hello"
-    assert response.complete
+    assert response.over
 
 
 @pytest.mark.parametrize("lengths", [[b"5", b"6"], [b"6", b"5"], [b"5", b"5", b"6"]], ids=repr)
@@ -846,7 +846,7 @@ def test_chunked_overrides_a_content_length(value: bytes, first: bool) -> None:
     headers = [(b"transfer-encoding", value), (b"content-length", b"3")]
     response = started(*(headers if first else reversed(headers)))
     assert response.handle(body(b"hello")) == b"hello"
-    assert response.complete
+    assert response.over
 
 
 @pytest.mark.parametrize("value", [b"gzip", b"gzip, chunked", b"identity", b""], ids=repr)
@@ -877,7 +877,7 @@ def test_the_promised_length_ends_the_response_for_the_client() -> None:
     assert not response.delivered
     response.handle(body(b"o", more_body=True))
     assert response.delivered
-    assert not response.complete
+    assert not response.over
 
 
 def test_what_was_delivered_stays_so_when_too_much_follows() -> None:

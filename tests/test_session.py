@@ -525,18 +525,18 @@ async def test_a_connection_tells_what_has_come_of_it_without_raising() -> None:
             async with client.websocket_connect("/") as session:
                 connection = session._open
                 assert (connection.messages_wait, connection.ended, connection.failed) == (False, False, False)
-                assert connection.grace == 7
+                assert connection.options.disconnect_grace == 7
                 assert "in test_a_connection_tells" in connection.where()
-                assert not await connection.moved(0.001)
+                assert not await connection.for_client.wait(0.001)
                 moves: list[bool] = []
 
                 async def see_it_move() -> None:
-                    moves.append(await connection.moved(5))
+                    moves.append(await connection.for_client.wait(5))
 
                 async with anyio.create_task_group() as group:
                     group.start_soon(see_it_move)
                     await anyio.wait_all_tasks_blocked()
-                    connection.poke()
+                    connection.for_client.fire()
                 async with anyio.create_task_group() as group:
                     group.start_soon(see_it_move)
                     await anyio.wait_all_tasks_blocked()

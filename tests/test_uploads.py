@@ -11,11 +11,11 @@ import anyio
 import httpx
 import pytest
 
-from asgi_testkit import ASGITransport, Receive, Scope, Send, TestClient
+from asgi_testkit import ASGITransport, Receive, Scope, Send, TestClient, _hop
 
 from .backends import BACKENDS, Backend
 from .faces import Face
-from .messages import Gate, Recorder, body, start
+from .messages import Gate, Recorder, accept, body, say, start
 
 
 async def reads_all(scope: Scope, receive: Receive, send: Send) -> None:
@@ -228,6 +228,37 @@ def test_what_the_app_asks_for_between_two_calls_is_made_in_the_next(options: di
             assert next(chunks) == b"last"
         assert tracing.mine_alone
         assert tracing.closed
+
+
+def test_what_the_app_asks_for_is_made_while_a_session_waits_for_a_message(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_hop, "LOOK_INTERVAL", 60.0)  # so that it is not made when the thread looks after the loop
+    begin, uploaded = Gate(), Gate()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await accept(send)
+            await receive()
+            await receive()
+            await begin.open()
+            await uploaded.wait()
+            await say(send, "uploaded")
+            await receive()
+        else:
+            await start(send)
+            await begin.wait()
+            while (await receive())["more_body"]:
+                pass
+            await uploaded.open()
+            await body(send)
+
+    tracing = Tracing()
+    with TestClient(app, lifespan="off", **options) as client, client.websocket_connect("/") as session:
+        with client.stream("POST", "/", content=tracing.parts()):
+            session.send_text("begin")
+            assert session.receive_text() == "uploaded"
+        assert tracing.mine_alone
 
 
 def test_leaving_a_stream_closes_the_generator_in_the_test_s_thread(options: dict[str, Any]) -> None:

@@ -25,9 +25,6 @@ from asgi_testkit import (
     Send,
     WebSocketDenied,
     WebSocketDisconnect,
-    WebSocketSession,
-    _blocking_session,
-    _hop,
     _tasks,
 )
 from asgi_testkit._handshake import offer
@@ -50,22 +47,13 @@ def receivers(client: Client, socket: Socket, count: int) -> Iterator[list[Futur
     arrived = threading.Semaphore(0)
     wait_for_message = socket.connection.wait_for_message
 
-    async def counted(timeout: float | None) -> None:
+    async def counted(*args: Any) -> None:
         arrived.release()
-        await wait_for_message(timeout)
+        await wait_for_message(*args)
 
-    class CountedBell(_hop.Bell):
-        def wait(self, timeout: float) -> bool:
-            arrived.release()
-            return super().wait(timeout)
-
-    if isinstance(socket.session, WebSocketSession):
-        patched: tuple[object, str, object] = (_blocking_session, "Bell", CountedBell)
-    else:
-        patched = (socket.connection, "wait_for_message", counted)
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(*patched)
+        patch.setattr(socket.connection, "wait_for_message", counted)
         pool = stack.enter_context(ThreadPoolExecutor(count))
         futures = [pool.submit(socket.receive) for _ in range(count)]
         for _ in futures:

@@ -722,7 +722,7 @@ def test_a_denial_is_a_response_with_headers_and_a_body_in_parts() -> None:
     assert [connection.handle(part) for part in parts] == [b"he", b"llo", None]
     assert connection.denial.status == 403
     assert connection.denial.headers == [*cookies, (b"content-length", b"5")]
-    assert connection.denial.complete
+    assert connection.denial.over
     assert flags(connection) == Flags(answered=True)
 
 
