@@ -44,24 +44,6 @@ class Hop(ABC):
 
     portal: Any
 
-    @property
-    def here(self) -> bool:
-        """Whether the calling thread is the loop's own, as far as can be told."""
-        return False
-
-    def check_thread(self, name: object) -> None:
-        """Refuse to work on the loop's own thread. `name` is what the error calls the work.
-
-        Raises:
-            RuntimeError: This is it.
-        """
-        if self.here:
-            msg = (
-                f"a blocking client was called on the thread of its own event loop ({name}): it would wait for itself "
-                "for ever. In async code use AsyncClient; in the app, call the blocking client in a worker thread."
-            )
-            raise RuntimeError(msg)
-
     @abstractmethod
     def call(self, function: Callable[[], Awaitable[T]], *, name: object, can_move: bool = False) -> T:
         """Run an async function in the loop, and return or raise its outcome. Errors call the work `name`."""
@@ -99,6 +81,19 @@ class ThreadHop(Hop):
     def here(self) -> bool:
         """Whether the calling thread is the loop's own."""
         return threading.current_thread() is self._thread
+
+    def check_thread(self, name: object) -> None:
+        """Refuse to work on the loop's own thread. `name` is what the error calls the work.
+
+        Raises:
+            RuntimeError: This is it.
+        """
+        if self.here:
+            msg = (
+                f"a blocking client was called on the thread of its own event loop ({name}): it would wait for itself "
+                "for ever. In async code use AsyncClient; in the app, call the blocking client in a worker thread."
+            )
+            raise RuntimeError(msg)
 
     @property
     def portal(self) -> Any:

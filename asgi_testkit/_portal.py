@@ -12,7 +12,7 @@ from anyio.from_thread import BlockingPortal
 
 from ._blocking import BlockingTransport
 from ._conversation import Conversation
-from ._hop import Hop
+from ._hop import Hop, ThreadHop
 from ._http import derived, library_of
 from ._lenient import LenientTransport
 from ._transport import MESSAGE_LEVEL
@@ -138,7 +138,7 @@ class PortalTransport(BlockingTransport):
             if self.own_factory is not None:
                 hop = PortalHop(stack.enter_context(self.own_factory()))
             # An app that calls a blocking client on the thread of its loop stops that: the call has to have another.
-            elif self.own_loop is None and (self.fresh_loop or hop.here):
+            elif self.own_loop is None and (self.fresh_loop or (isinstance(hop, ThreadHop) and hop.here)):
                 from ._loops import LoopThread
 
                 loop = LoopThread(*self._configuration)

@@ -341,7 +341,7 @@ class IndependentTask(Generic[T]):
             self._cancelled = True
             if self._scope is not None and (for_good or self._native is None):
                 self._scope.cancel()
-            elif self._native is not None:  # else it has yet to start, and looks
+            else:
                 self._native.cancel()
 
     def when_done(self, callback: Callable[[], object]) -> None:

@@ -466,7 +466,8 @@ def test_a_worker_that_crashed_has_no_numbers() -> None:
     assert not controller.stash[pytest_plugin.RUN].counted()
 
 
-def test_without_the_flag_workers_have_no_numbers() -> None:
+def test_without_the_flag_workers_have_no_numbers_and_none_are_taken() -> None:
+    pytest_plugin.pytest_testnodedown(Node(Configuration(wanted=False)))
     worker = Configuration(wanted=False)
     pytest_plugin.pytest_sessionfinish(Session(worker))  # type: ignore[arg-type]
     assert worker.workeroutput == {}
