@@ -130,7 +130,13 @@ class _AnyText:
 
 
 class LenientConnectionState(WebSocketState):
-    """Takes any message for the answer to the handshake, and hands all of them on as they are."""
+    """Takes any message for the answer to the handshake, and hands all of them on as they are.
+
+    Attributes:
+        denied: Whether the app has sent all of a denial response.
+    """
+
+    denied = False
 
     def __init__(
         self, *, subprotocols: Container[str] = (), offered: Container[str] = (), strict: bool = False
@@ -146,6 +152,8 @@ class LenientConnectionState(WebSocketState):
             self.rejected = self.rejected or not self.accepted
             self.close_code, self.close_reason = message.get("code", 1000), message.get("reason") or ""
             self.state, self.closed = ConnectionState.CLOSED, True
+        elif kind == "websocket.http.response.body":
+            self.denied = not message.get("more_body", False)
         elif kind == "websocket.accept" and not self.accepted:
             with suppress(Illegal):  # what cannot be in a response is in the message all the same
                 self._accept(message)
@@ -163,6 +171,7 @@ class LenientConnection(WebSocketConnection):
 
     state_class: ClassVar[type[LenientConnectionState]] = LenientConnectionState
     disconnect_class: ClassVar[type[WebSocketDisconnect]] = WebSocketDisconnect
+    state: LenientConnectionState
     answer: Any
     thread: int
 
@@ -181,7 +190,8 @@ class LenientConnection(WebSocketConnection):
         await self.part(reason)
 
     def _may_notice(self) -> bool:
-        return self.state.over or super()._may_notice()  # what has said its last has its grace to clean up
+        # What has said its last has its grace to clean up.
+        return self.state.over or self.state.denied or super()._may_notice()
 
     def _tell_failure(self) -> BaseException | None:
         """Return what the app did wrong, for the client to raise, and for its end to raise again."""

@@ -27,7 +27,7 @@ from asgi_testkit._tasks import current_loop
 from asgi_testkit.starlette import TestClient, WebSocketDisconnect, WebSocketTestSession
 
 from .backends import BACKENDS, Backend
-from .messages import accept, body, deny, echo, hang_up, hello, say, start
+from .messages import Recorder, accept, body, deny, echo, hang_up, hello, say, start
 from .programs import run_program
 
 Opener = Callable[..., TestClient]
@@ -495,6 +495,20 @@ def test_the_end_is_starlette_s_exception_and_ours(kind: Any, client_of: Opener)
     with pytest.raises(kind) as caught, client_of(sending({"type": "websocket.close"})).websocket_connect("/"):
         pass  # pragma: no cover
     assert caught.value.code == 1000
+
+
+@pytest.mark.parametrize("how", ["denial", "rejection"])
+def test_an_app_that_has_refused_the_handshake_has_its_grace_to_clean_up(how: str, client_of: Opener) -> None:
+    story = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (deny(send, status=403, chunks=(b"no",)) if how == "denial" else send({"type": "websocket.close"}))
+        await anyio.sleep(0.01)  # a file is closed in a worker thread, say
+        story("cleaned up")
+
+    with pytest.raises(WebSocketDisconnect), client_of(app).websocket_connect("/"):
+        pass  # pragma: no cover
+    assert story.events == ["cleaned up"]
 
 
 def test_a_denial_is_a_response(client_of: Opener) -> None:
