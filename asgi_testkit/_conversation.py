@@ -52,6 +52,7 @@ class Conversation(ABC):
     _task: IndependentTask[None]
     _violation: ASGIProtocolError | None = None
     _listening = 0  # calls of the app that wait now, and that a disconnect ends
+    _sending = 0  # calls of the app that are held back in send()
     _told = False  # whether one of them has told the app of the disconnect
     _disconnected = False
     _closed = False  # whether the client has let go
@@ -135,10 +136,11 @@ class Conversation(ABC):
             self._listening -= 1
 
     async def _hold_back(self) -> None:
-        if self._raises_after_disconnect:
-            await self._listen()
-        else:
-            await self._for_app.wait()
+        self._sending += 1
+        try:
+            await (self._listen() if self._raises_after_disconnect else self._for_app.wait())
+        finally:
+            self._sending -= 1
 
     async def _tell(self) -> None:
         """Note that the app is told of the disconnect. One that asks for ever must let the loop go on meanwhile."""

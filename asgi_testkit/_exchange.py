@@ -72,7 +72,7 @@ class HTTPExchange(Conversation):
 
     async def receive(self) -> Message:
         """Give the app the next part of the request, or wait for the end (ASGI HTTP spec, "Request", "Disconnect")."""
-        while not (self._gone or self.state.over):
+        while not (self._gone or (self.state.over and not self._sending)):  # a server's last send() returns first
             if not self._body.finished:
                 part = self._body.take()
                 if part is not None:
@@ -97,14 +97,16 @@ class HTTPExchange(Conversation):
             await self._send_file(self.state.file)
             return
         self._pass_on(chunk, always=not self._limit and message["type"] == "http.response.body")
-        if self.state.over:
-            self._for_app.fire()
-        while self._held_back:
-            if self._gone:
-                self._called_off = False  # nobody will take what is too much, so the response cannot become whole
-                await self._send_to_nobody()
-                return
-            await self._hold_back()
+        try:
+            while self._held_back:
+                if self._gone:
+                    self._called_off = False  # nobody will take what is too much, so the response cannot become whole
+                    await self._send_to_nobody()
+                    return
+                await self._hold_back()
+        finally:
+            if self.state.over:
+                self._for_app.fire()
 
     async def _send_file(self, file: FileBody) -> None:
         """Send what a file holds, part by part, as long as there is somebody to read it."""

@@ -394,6 +394,51 @@ def test_after_the_body_receive_waits_for_the_end_of_the_response(face: Face) ->
     assert received.events == ["http.disconnect"] * 3
 
 
+@pytest.mark.parametrize("write_buffer", [0, 3])
+def test_the_last_send_returns_before_receive_tells_of_the_end(face: Face, write_buffer: int) -> None:
+    story = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def respond() -> None:
+            await start(send)
+            await body(send, b"one ", more=True)
+            await body(send, b"two")
+            story("sent")  # a telemetry of the app ends a span here, say
+
+        await receive()
+        async with anyio.create_task_group() as group:  # as Starlette streams: whoever is first cancels the other
+            group.start_soon(respond)
+            story((await receive())["type"])
+            group.cancel_scope.cancel()
+
+    with face.open(app, lifespan="off", write_buffer=write_buffer) as client, client.stream() as stream:
+        client.call(anyio.wait_all_tasks_blocked)
+        assert stream.chunks() == [b"one ", b"two"]
+    assert story.events == ["sent", "http.disconnect"]
+
+
+def test_a_last_send_that_the_app_gives_up_does_not_keep_receive_waiting(face: Face) -> None:
+    story = Recorder()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def listen() -> None:
+            story((await receive())["type"])
+
+        await receive()
+        await start(send)
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            with anyio.move_on_after(0.01):
+                await body(send, b"too much")
+            story("given up")
+
+    with face.open(app, lifespan="off", write_buffer=0) as client, client.stream() as stream:
+        while "http.disconnect" not in story.events:
+            client.call(anyio.lowlevel.checkpoint)
+        assert stream.chunks() == [b"too much"]
+    assert story.events == ["given up", "http.disconnect"]
+
+
 def test_a_receive_that_the_app_drops_loses_nothing(face: Face) -> None:
     dropped = threading.Event()
     gate = Gate()
