@@ -7,9 +7,15 @@ for its plugin, and need not look for assertions in it.)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._blocking import BlockingExchange as BlockingExchange
-    from ._blocking_session import WebSocketSession as WebSocketSession
-    from ._client import AsyncClient as AsyncClient
+    from ._blocking.client import TestClient as TestClient
+    from ._blocking.session import WebSocketSession as WebSocketSession
+    from ._blocking.transport import BlockingExchange as BlockingExchange
+    from ._client.client import AsyncClient as AsyncClient
+    from ._client.session import AsyncWebSocketSession as AsyncWebSocketSession
+    from ._client.transport import ASGITransport as ASGITransport
+    from ._conversation.http import HTTPExchange as HTTPExchange
+    from ._conversation.lifespan import LifespanManager as LifespanManager
+    from ._conversation.websocket import WebSocketConnection as WebSocketConnection
     from ._errors import ApplicationStuckError as ApplicationStuckError
     from ._errors import ASGIProtocolError as ASGIProtocolError
     from ._errors import ClientDisconnected as ClientDisconnected
@@ -18,17 +24,11 @@ if TYPE_CHECKING:
     from ._errors import WebSocketDenied as WebSocketDenied
     from ._errors import WebSocketDisconnect as WebSocketDisconnect
     from ._errors import WrongEventLoopError as WrongEventLoopError
-    from ._exchange import HTTPExchange as HTTPExchange
-    from ._lifespan import LifespanManager as LifespanManager
-    from ._session import AsyncWebSocketSession as AsyncWebSocketSession
-    from ._sync import TestClient as TestClient
-    from ._transport import ASGITransport as ASGITransport
     from ._types import ASGIApp as ASGIApp
     from ._types import Message as Message
     from ._types import Receive as Receive
     from ._types import Scope as Scope
     from ._types import Send as Send
-    from ._websocket import WebSocketConnection as WebSocketConnection
 else:  # type checkers and the like read what stands above, and believe in no other name
 
     def __getattr__(name: str) -> object:
@@ -50,25 +50,25 @@ __version__ = "0.1.0"
 _MODULES = {
     "ASGIApp": "_types",
     "ASGIProtocolError": "_errors",
-    "ASGITransport": "_transport",
+    "ASGITransport": "_client.transport",
     "ApplicationStuckError": "_errors",
-    "AsyncClient": "_client",
-    "AsyncWebSocketSession": "_session",
-    "BlockingExchange": "_blocking",
+    "AsyncClient": "_client.client",
+    "AsyncWebSocketSession": "_client.session",
+    "BlockingExchange": "_blocking.transport",
     "ClientDisconnected": "_errors",
-    "HTTPExchange": "_exchange",
+    "HTTPExchange": "_conversation.http",
     "LifespanError": "_errors",
-    "LifespanManager": "_lifespan",
+    "LifespanManager": "_conversation.lifespan",
     "LifespanTimeout": "_errors",
     "Message": "_types",
     "Receive": "_types",
     "Scope": "_types",
     "Send": "_types",
-    "TestClient": "_sync",
-    "WebSocketConnection": "_websocket",
+    "TestClient": "_blocking.client",
+    "WebSocketConnection": "_conversation.websocket",
     "WebSocketDenied": "_errors",
     "WebSocketDisconnect": "_errors",
-    "WebSocketSession": "_blocking_session",
+    "WebSocketSession": "_blocking.session",
     "WrongEventLoopError": "_errors",
 }
 

@@ -21,15 +21,11 @@ httpx2's), and an exception that the app raises reaches the test as itself: neit
 
 from __future__ import annotations
 
-import sys
 import traceback
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import httpx
-
-from ._http import is_library
 from ._types import public
 
 
@@ -91,12 +87,11 @@ class WebSocketDisconnect(Exception):  # noqa: N818 - the field's name for it
         code: The close code (RFC 6455 section 7.4). 1005: the app rejected with a code that is no int, which the text
             shows. 1006: there was no close frame.
         reason: The reason that was given; ``""`` for none. One that is no str, as a rejection may have, is made one.
-        response: Where the app rejected the handshake: the response to it, status 403. None after that.
+        response: Where the app rejected the handshake: the response to it, status 403, an ``httpx.Response`` (or
+            httpx2's). None after that.
     """
 
-    def __init__(
-        self, code: int = 1000, reason: str | None = None, *, text: str = "", response: httpx.Response | None = None
-    ) -> None:
+    def __init__(self, code: int = 1000, reason: str | None = None, *, text: str = "", response: Any = None) -> None:
         """Describe the end: code, reason, and in `text` how it came about."""
         self.code: int = code if isinstance(code, int) else 1005  # which stands for no code (section 7.1.5)
         self.reason: str = "" if reason is None else str(reason)
@@ -116,12 +111,10 @@ class WebSocketDenied(WebSocketDisconnect):
     """The app answered the WebSocket handshake with a response of its own (or, as a server's client sees it, with 500).
 
     Attributes:
-        response: That response, read to its end.
+        response: That response, an ``httpx.Response`` (or httpx2's), read to its end.
     """
 
-    response: httpx.Response
-
-    def __init__(self, response: httpx.Response, *, text: str = "") -> None:
+    def __init__(self, response: Any, *, text: str = "") -> None:
         """Describe the denial; the code is 1006, as of every connection that was not established."""
         super().__init__(1006, text=text, response=response)
 
@@ -149,17 +142,3 @@ def note(error: BaseException, text: str) -> None:
     except Exception:
         with suppress(Exception):
             object.__setattr__(error, "__notes__", [*getattr(error, "__notes__", ()), text])
-
-
-def exception_in_flight() -> BaseException | None:
-    """Return the exception of the test that is just passing through httpx, or None.
-
-    A response is closed by httpx in ``finally:`` and ``except:`` blocks, too, while an exception of the test passes
-    through; whatever goes wrong then must not replace that exception. ``sys.exception()`` alone would also see an
-    exception which the test handles around an ordinary call, so the frame that handles it has to be httpx's.
-    """
-    error = sys.exception()
-    if error is None or error.__traceback__ is None or isinstance(error, GeneratorExit):
-        return None  # a generator that is closed (httpx2 closes the response then) does not fail
-    handler = error.__traceback__.tb_frame.f_globals.get("__name__", "")
-    return error if is_library(handler) else None

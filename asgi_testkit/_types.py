@@ -35,8 +35,8 @@ class SingleCallable(Protocol):
         """Handle one connection."""
 
 
-def public(kind: type[T]) -> type[T]:
-    """Have a class say that it is of the package, from which it is imported, and not of one of its modules."""
-    kind.__annotations__ = inspect.get_annotations(kind, eval_str=True)  # whose names the package does not have
-    kind.__module__ = __package__
+def public(kind: type[T], door: str = __package__) -> type[T]:
+    """Have a class say that it is of the module from which users import it, and not of the one that defines it."""
+    kind.__annotations__ = inspect.get_annotations(kind, eval_str=True)  # whose names the door does not have
+    kind.__module__ = door
     return kind

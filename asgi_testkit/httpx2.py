@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from ._blocking_session import WebSocketSession as _WebSocketSession
-from ._client import AwaitedClient
-from ._http import bound
-from ._session import AsyncWebSocketSession as _AsyncWebSocketSession
-from ._session import Session
-from ._sync import BlockingClient
-from ._transport import AppTransport
+from ._blocking.client import BlockingClient
+from ._blocking.session import WebSocketSession as _WebSocketSession
+from ._client.client import AwaitedClient
+from ._client.library import bound
+from ._client.session import AsyncWebSocketSession as _AsyncWebSocketSession
+from ._client.session import Session
+from ._client.transport import AppTransport
 
 __all__ = ["ASGITransport", "AsyncClient", "AsyncWebSocketSession", "TestClient", "WebSocketSession"]
 

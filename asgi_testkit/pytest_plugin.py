@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from . import __version__
-from ._replacement import REPLACEMENT, package_of
-from ._tally import COUNTER, told
+from ._standins.names import REPLACEMENT, package_of
+from ._standins.tally import COUNTER, told
 
 #: Turns the replacement on, like ``--asgi-testkit``.
 VARIABLE = "ASGI_TESTKIT_REPLACE"

@@ -5,7 +5,9 @@ from enum import Enum
 from typing import Any
 
 import asgi_testkit
-from asgi_testkit import _http_state, _lifespan_state, _websocket_state
+from asgi_testkit._protocol import http as _http_state
+from asgi_testkit._protocol import lifespan as _lifespan_state
+from asgi_testkit._protocol import websocket as _websocket_state
 
 project = "asgi-testkit"
 author = "asgi-testkit contributors"
@@ -59,7 +61,7 @@ nitpick_ignore = [
     # These are told in words beside each argument.
     *(("py:class", name) for name in ("Address", "Background", "CookieTypes", "LifespanMode")),
     # Those of the HTTP library.
-    *(("py:class", f"asgi_testkit.{name}") for name in ("_http.Cookies", "_http.URL")),
+    *(("py:class", f"asgi_testkit._client.library.{name}") for name in ("Cookies", "URL")),
     ("py:class", "URL"),
 ]
 

@@ -16,7 +16,7 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from asgi_testkit import AsyncClient, AsyncWebSocketSession, Message, TestClient, WebSocketSession
-from asgi_testkit._websocket import WebSocketConnection
+from asgi_testkit._conversation.websocket import WebSocketConnection
 
 from .backends import Backend
 

@@ -12,11 +12,14 @@ import httpx2
 import asgi_testkit
 import asgi_testkit.httpx2
 
+#: What is made of the classes of libraries that may go by httpx2, too.
+FOR_OTHERS = {f"asgi_testkit._standins.{name}" for name in ("asgi_lifespan", "httpx_ws")}
+
 
 def stand_in() -> None:
     """Put it there."""
-    for module in pkgutil.iter_modules(asgi_testkit.__path__, "asgi_testkit."):
-        if not module.name.startswith("asgi_testkit._for_"):  # a stand-in is for libraries that may go by httpx2, too
+    for module in pkgutil.walk_packages(asgi_testkit.__path__, "asgi_testkit."):
+        if module.name not in FOR_OTHERS:
             import_module(module.name)  # with httpx, as long as that is httpx
     sys.modules["httpx"] = httpx2
     sys.modules["httpcore"] = httpcore2

@@ -15,7 +15,7 @@ import pytest
 from a2wsgi import WSGIMiddleware
 
 from asgi_testkit import ASGIProtocolError, Message, Receive, Scope, Send
-from asgi_testkit._app import as_single_callable
+from asgi_testkit._protocol.app import as_single_callable
 
 # Apps that answer with the scope and the message that they were given
 

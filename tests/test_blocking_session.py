@@ -20,16 +20,9 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from asgi_testkit import (
-    Receive,
-    Scope,
-    Send,
-    TestClient,
-    WebSocketDisconnect,
-    WebSocketSession,
-    _hop,
-    _tasks,
-)
+from asgi_testkit import Receive, Scope, Send, TestClient, WebSocketDisconnect, WebSocketSession
+from asgi_testkit._blocking import hop as _hop
+from asgi_testkit._conversation import task as _tasks
 
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c

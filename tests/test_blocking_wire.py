@@ -13,8 +13,9 @@ import httpcore
 import httpx
 import pytest
 
-from asgi_testkit import Message, Receive, Scope, Send, TestClient, _tasks
-from asgi_testkit._websocket import READ_BUFFER
+from asgi_testkit import Message, Receive, Scope, Send, TestClient
+from asgi_testkit._conversation import task as _tasks
+from asgi_testkit._conversation.websocket import READ_BUFFER
 
 from .backends import BACKENDS, Backend
 from .messages import Gate, Recorder, accept, echo, hang_up, say

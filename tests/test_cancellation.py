@@ -12,7 +12,8 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from asgi_testkit import ASGITransport, AsyncClient, Receive, Scope, Send, _tasks
+from asgi_testkit import ASGITransport, AsyncClient, Receive, Scope, Send
+from asgi_testkit._conversation import task as _tasks
 
 from .backends import BACKENDS
 from .messages import Recorder, body, hello, start

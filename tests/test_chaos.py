@@ -25,8 +25,8 @@ from asgi_testkit import (
     TestClient,
     WebSocketDisconnect,
     WebSocketSession,
-    _tasks,
 )
+from asgi_testkit._conversation import task as _tasks
 
 from .backends import BACKENDS, Backend
 

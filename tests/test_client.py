@@ -23,9 +23,9 @@ from asgi_testkit import (
     TestClient,
     WrongEventLoopError,
 )
-from asgi_testkit._core import with_user_agent
-from asgi_testkit._http import library_of
-from asgi_testkit._tasks import soon_threadsafe
+from asgi_testkit._client.core import with_user_agent
+from asgi_testkit._client.library import library_of
+from asgi_testkit._conversation.loop import soon_threadsafe
 
 from .apps import NOT_STARTED, NOT_STOPPED, RECEIVE, STARTED, STOPPED, Living, mirror, well
 from .backends import BACKENDS, Backend

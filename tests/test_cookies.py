@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from asgi_testkit import Receive, Scope, Send
-from asgi_testkit._cookies import CookieTypes, DotlessHostJar, jar_for_any_host
+from asgi_testkit._client.cookies import CookieTypes, DotlessHostJar, jar_for_any_host
 
 from .backends import BACKENDS
 from .faces import AwaitedFace, BlockingFace, Face

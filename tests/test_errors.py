@@ -21,7 +21,8 @@ from asgi_testkit import (
     WrongEventLoopError,
 )
 from asgi_testkit import starlette as drop_in
-from asgi_testkit._errors import exception_in_flight, tell_beside
+from asgi_testkit._client.response import exception_in_flight
+from asgi_testkit._errors import tell_beside
 
 
 @pytest.mark.parametrize(

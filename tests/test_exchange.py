@@ -16,15 +16,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
-from asgi_testkit import (
-    ApplicationStuckError,
-    ASGIProtocolError,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    _tasks,
-)
+from asgi_testkit import ApplicationStuckError, ASGIProtocolError, Message, Receive, Scope, Send
+from asgi_testkit._conversation import task as _tasks
 
 from .faces import Face
 from .messages import Gate, Recorder, body, hello, start

@@ -21,7 +21,7 @@ from asgi_testkit import (
     Send,
     TestClient,
 )
-from asgi_testkit._extensions import DENIAL, HTTP
+from asgi_testkit._protocol.extensions import DENIAL, HTTP
 
 from .faces import Face
 from .messages import accept, body, hello, start

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asgi_testkit._fields import TOKEN, Illegal, header, kind_of, not_pairs, octets, stranger
+from asgi_testkit._protocol.fields import TOKEN, Illegal, header, kind_of, not_pairs, octets, stranger
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from typing import IO, Any
 import anyio
 import pytest
 
-from asgi_testkit._file_body import FileBody
+from asgi_testkit._conversation.file_body import messages_of
+from asgi_testkit._protocol.extensions import FileBody
 
 CONTENT = b"0123456789"
 
@@ -24,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def content(file: Any, offset: int | None = None, count: int | None = None) -> bytes:
-    *parts, end = FileBody(file, offset, count, more_body=False).messages()
+    *parts, end = messages_of(FileBody(file, offset, count, more_body=False))
     assert all(part["more_body"] and part["body"] for part in parts)
     assert end == {"type": "http.response.body", "more_body": False}
     return b"".join(part["body"] for part in parts)
@@ -50,7 +51,7 @@ def test_a_path_is_read_from_beginning_to_end(path: Path) -> None:
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 200_000])
 def test_a_file_is_read_in_pieces_of_64_kib(path: Path, size: int) -> None:
     path.write_bytes(b"x" * size)
-    *parts, end = FileBody(str(path), 0, None, more_body=True).messages()
+    *parts, end = messages_of(FileBody(str(path), 0, None, more_body=True))
     assert [len(part["body"]) for part in parts[:-1]] == [65536] * ((size - 1) // 65536)
     assert sum(len(part["body"]) for part in parts) == size
     assert end["more_body"] is True
@@ -129,7 +130,7 @@ def test_a_pipe_has_no_position() -> None:
 
 
 def test_a_file_of_a_path_is_closed_however_far_it_was_read(path: Path) -> None:
-    messages: Any = FileBody(str(path), 0, None, more_body=False).messages()
+    messages: Any = messages_of(FileBody(str(path), 0, None, more_body=False))
     next(messages)
     raw = messages.gi_frame.f_locals["raw"]
     assert not raw.closed

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import Scope
-from asgi_testkit._handshake import Refusal, acceptance, offer, refusal
-from asgi_testkit._scope import asks_for_websocket, http_scope, websocket_scope
+from asgi_testkit._client.request import scope_of
+from asgi_testkit._protocol.handshake import Refusal, acceptance, offer, refusal
+from asgi_testkit._protocol.scope import asks_for_websocket, websocket_scope
 
 KEY, VERSION = b"sec-websocket-key", b"sec-websocket-version"
 
@@ -186,7 +187,7 @@ def test_another_version_is_refused_and_version_13_is_named(versions: list[bytes
 @settings(deadline=None)
 def test_what_a_client_offers_a_server_understands(subprotocols: list[str], url: str) -> None:
     request = httpx.Request("GET", url, headers=offer(subprotocols))
-    scope = http_scope(request, client=None, root_path="", state={}, extensions={})
+    scope = scope_of(request, client=None, root_path="", state={}, extensions={})
     assert asks_for_websocket(scope)
     assert refusal(scope) is None
     assert dict(acceptance(scope)).keys() == {b"upgrade", b"connection", b"sec-websocket-accept"}

@@ -29,10 +29,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import ASGITransport, AsyncClient, Receive, Scope, Send, TestClient
-from asgi_testkit._blocking import BlockingTransport
-from asgi_testkit._cookies import CookiesForAnyHost, DotlessHostJar
-from asgi_testkit._core import with_user_agent
-from asgi_testkit._http import derived, library_of
+from asgi_testkit._blocking.transport import BlockingTransport
+from asgi_testkit._client.cookies import CookiesForAnyHost, DotlessHostJar
+from asgi_testkit._client.core import with_user_agent
+from asgi_testkit._client.library import derived, library_of
 
 from .backends import BACKENDS, Backend
 from .faces import AwaitedFace, BlockingFace, Face

@@ -16,9 +16,9 @@ import anyio.lowlevel
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from asgi_testkit import _hop
-from asgi_testkit._hop import Call, Errands, LoopStandsStillError, ThreadHop
-from asgi_testkit._tasks import current_loop
+from asgi_testkit._blocking import hop as _hop
+from asgi_testkit._blocking.hop import Call, Errands, LoopStandsStillError, ThreadHop
+from asgi_testkit._conversation.loop import current_loop
 
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c, sleep_through_ctrl_c

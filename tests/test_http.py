@@ -13,7 +13,7 @@ import pytest
 
 import asgi_testkit
 import asgi_testkit.httpx2
-from asgi_testkit._http import HTTPLibrary, Names, bound, derived, is_library, library_of, network_of
+from asgi_testkit._client.library import HTTPLibrary, Names, bound, derived, is_library, library_of, network_of
 
 from .apps import mirror
 from .programs import run_program

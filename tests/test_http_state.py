@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import ASGIProtocolError
-from asgi_testkit._extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND
-from asgi_testkit._http_state import HINTS, STRANGERS, TRANSITIONS, Event, HTTPResponseState, State
+from asgi_testkit._protocol.extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND
+from asgi_testkit._protocol.http import HINTS, STRANGERS, TRANSITIONS, Event, HTTPResponseState, State
 
 HERE = str(Path(__file__).resolve())
 

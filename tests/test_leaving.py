@@ -14,7 +14,8 @@ import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from asgi_testkit import AsyncClient, Receive, Scope, Send, _tasks
+from asgi_testkit import AsyncClient, Receive, Scope, Send
+from asgi_testkit._conversation import task as _tasks
 
 from .backends import BACKENDS, Backend
 from .faces import Face

@@ -28,9 +28,9 @@ from asgi_testkit import (
     Send,
     TestClient,
     WrongEventLoopError,
-    _lifespan,
-    _tasks,
 )
+from asgi_testkit._conversation import lifespan as _lifespan
+from asgi_testkit._conversation import task as _tasks
 
 from .apps import NOT_STARTED, NOT_STOPPED, RECEIVE, STARTED, STOPPED, Living, mirror, well
 from .backends import BACKENDS, Backend

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import ASGIProtocolError
-from asgi_testkit._lifespan_state import HINTS, TRANSITIONS, Event, LifespanState, State
+from asgi_testkit._protocol.lifespan import HINTS, TRANSITIONS, Event, LifespanState, State
 
 #: The events that lead a fresh automaton there; "nonsense" is an illegal message.
 ROADS: dict[State, list[Event | str]] = {

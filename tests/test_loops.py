@@ -20,10 +20,13 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from asgi_testkit import ApplicationStuckError, Receive, Scope, Send, TestClient, _hop, _loops
-from asgi_testkit._hop import ThreadHop
-from asgi_testkit._loops import LoopThread, SharedLoops
-from asgi_testkit._tasks import IndependentTask, current_loop
+from asgi_testkit import ApplicationStuckError, Receive, Scope, Send, TestClient
+from asgi_testkit._blocking import hop as _hop
+from asgi_testkit._blocking import loop as _loops
+from asgi_testkit._blocking.hop import ThreadHop
+from asgi_testkit._blocking.loop import LoopThread, SharedLoops
+from asgi_testkit._conversation.loop import current_loop
+from asgi_testkit._conversation.task import IndependentTask
 
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c
@@ -252,7 +255,8 @@ def test_ctrl_c_while_a_client_is_entered_leaves_no_thread(blocks: str) -> None:
     told = run_program(
         """
         import signal, sys, threading, time
-        from asgi_testkit import TestClient, _loops
+        from asgi_testkit import TestClient
+        from asgi_testkit._blocking import loop as _loops
 
         def interrupt():
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
@@ -481,7 +485,8 @@ def test_a_task_that_swallows_its_cancellation_does_not_keep_the_process() -> No
     told = run_program(
         """
         import asyncio
-        from asgi_testkit import TestClient, _loops
+        from asgi_testkit import TestClient
+        from asgi_testkit._blocking import loop as _loops
 
         _loops.CANCEL_TIMEOUT = 0.05
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from asgi_testkit import AsyncClient, LifespanManager, Receive, Scope, Send, TestClient
-from asgi_testkit._options import ExchangeOptions, duration
+from asgi_testkit._protocol.options import ExchangeOptions, duration
 
 from .faces import Face
 from .messages import accept, body, hello, say, start

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_testkit._payload import (
+from asgi_testkit._conversation.websocket import MESSAGE_OVERHEAD, size_of
+from asgi_testkit._protocol.payload import (
     any_message,
     as_bytes,
     as_data,
@@ -24,7 +25,6 @@ from asgi_testkit._payload import (
     json_message,
     text_message,
 )
-from asgi_testkit._websocket import MESSAGE_OVERHEAD, size_of
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),

@@ -18,8 +18,9 @@ import starlette.testclient
 
 import asgi_testkit
 from asgi_testkit import pytest_plugin
-from asgi_testkit._replacement import REPLACEMENT
-from asgi_testkit._tally import COUNTER, told
+from asgi_testkit._conversation import observer
+from asgi_testkit._standins.names import REPLACEMENT
+from asgi_testkit._standins.tally import COUNTER, Tally, told
 
 Run = Callable[..., pytest.RunResult]
 
@@ -372,7 +373,8 @@ def test_that_it_was_used_is_told_by_the_run_in_which_it_was(run: Run, pytester:
 
 
 @pytest.mark.parametrize("kind", ["AsyncClient", "TestClient"])
-def test_everything_is_counted_once(kind: str) -> None:
+def test_everything_is_counted_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observer, "current", Tally())
     names: dict[str, Any] = {}
     exec(APP, names)
     app = names["app"]

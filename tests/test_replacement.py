@@ -20,8 +20,8 @@ from typing import Any
 import asgi_lifespan
 import pytest
 
-from asgi_testkit._replacement import TARGETS, Replacement
-from asgi_testkit._tally import COUNTER
+from asgi_testkit._standins.names import TARGETS, Replacement
+from asgi_testkit._standins.tally import COUNTER
 
 #: Packages to replace names in, and one to replace them by.
 PACKAGES = {
@@ -143,7 +143,7 @@ def test_this_package_gets_originals_too(monkeypatch: pytest.MonkeyPatch) -> Non
     original = asgi_lifespan.LifespanManager
     replacement.start()
     try:
-        assert asgi_lifespan.LifespanManager.__module__ == "asgi_testkit._for_asgi_lifespan"
+        assert asgi_lifespan.LifespanManager.__module__ == "asgi_testkit._standins.asgi_lifespan"
         names: dict[str, Any] = {"__name__": "asgi_testkit.starlette"}
         exec("from asgi_lifespan import LifespanManager", names)
         assert names["LifespanManager"] is original

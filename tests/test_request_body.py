@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from asgi_testkit import AsyncClient, Receive, Scope, Send
-from asgi_testkit._http import library_of
-from asgi_testkit._request_body import RequestBody
-from asgi_testkit._tasks import Wakeup
+from asgi_testkit._client.request import body_of as body_of_request
+from asgi_testkit._conversation.request_body import RequestBody
+from asgi_testkit._conversation.wakeup import Wakeup
 
 from .messages import Recorder, hello
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 def body_of(stream: Any) -> RequestBody:
     request = httpx.Request("POST", "http://testserver/", stream=stream)
-    return RequestBody(request, library_of(request), name="POST /", reader=Wakeup(), waiter=Wakeup())
+    return RequestBody(body_of_request(request), name="POST /", reader=Wakeup(), waiter=Wakeup())
 
 
 async def taken(body: RequestBody) -> list[tuple[bytes, bool]]:

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import Scope
-from asgi_testkit._scope import (
+from asgi_testkit._client.request import scope_of as scope_of_request
+from asgi_testkit._protocol.scope import (
     HTTP_EXTENSIONS,
     HTTP_SPEC_VERSION,
     WEBSOCKET_EXTENSIONS,
     WEBSOCKET_SPEC_VERSION,
     asks_for_websocket,
-    http_scope,
     websocket_scope,
 )
 
@@ -26,7 +26,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 def scope_of(request: httpx.Request, **changes: Any) -> Scope:
     options: dict[str, Any] = {"client": ("1.2.3.4", 5), "root_path": "", "state": {}, "extensions": {}}
-    return http_scope(request, **(options | changes))
+    return scope_of_request(request, **(options | changes))
 
 
 def get(url: str = "http://testserver/", **options: Any) -> httpx.Request:

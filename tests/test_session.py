@@ -23,9 +23,9 @@ from asgi_testkit import (
     Send,
     WebSocketDisconnect,
     WrongEventLoopError,
-    _tasks,
 )
-from asgi_testkit._tasks import current_loop
+from asgi_testkit._conversation import task as _tasks
+from asgi_testkit._conversation.loop import current_loop
 
 from .messages import Recorder, accept, deny, echo, hang_up, say
 

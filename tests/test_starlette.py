@@ -23,7 +23,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 import asgi_testkit
 from asgi_testkit import ASGIProtocolError, LifespanError, LifespanTimeout, Message, Receive, Scope, Send
 from asgi_testkit import starlette as drop_in
-from asgi_testkit._tasks import current_loop
+from asgi_testkit._conversation.loop import current_loop
+from asgi_testkit._standins.starlette import client as client_module
+from asgi_testkit._standins.starlette.client import library
 from asgi_testkit.starlette import TestClient, WebSocketDisconnect, WebSocketTestSession
 
 from .backends import BACKENDS, Backend
@@ -92,9 +94,9 @@ TRAILERS: Message = {"type": "http.response.trailers", "headers": [(b"x-item", b
 
 
 def test_client_responses_and_errors_are_of_the_library_that_starlette_s_client_uses() -> None:
-    library = drop_in.library()
-    assert issubclass(TestClient, library.Client)
-    assert isinstance(TestClient(hello).get("/"), library.Response)
+    http = library()
+    assert issubclass(TestClient, http.Client)
+    assert isinstance(TestClient(hello).get("/"), http.Response)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +108,8 @@ def test_the_library_is_found_without_starlette_s_client(
 ) -> None:
     monkeypatch.delitem(sys.modules, "starlette.testclient", raising=False)
     monkeypatch.setattr(starlette, "__version__", version)
-    monkeypatch.setattr(drop_in, "find_spec", lambda name: SimpleNamespace() if has_httpx2 else None)
-    assert drop_in.library().__name__ == name
+    monkeypatch.setattr(client_module, "find_spec", lambda name: SimpleNamespace() if has_httpx2 else None)
+    assert library().__name__ == name
     assert "starlette.testclient" not in sys.modules
 
 
@@ -115,7 +117,7 @@ def test_where_starlette_s_client_is_imported_its_own_library_counts(monkeypatch
     loaded = ModuleType("starlette.testclient")
     loaded.httpx = httpx  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "starlette.testclient", loaded)
-    assert drop_in.library() is httpx
+    assert library() is httpx
 
 
 def test_without_httpx2_nothing_warns_until_starlette_s_client_is_asked_for() -> None:
@@ -131,7 +133,8 @@ def test_without_httpx2_nothing_warns_until_starlette_s_client_is_asked_for() ->
             await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
             await send({"type": "websocket.http.response.body", "body": b"no"})
 
-        print(drop_in.library().__name__, "starlette.testclient" in sys.modules)
+        from asgi_testkit._standins.starlette.client import library
+        print(library().__name__, "starlette.testclient" in sys.modules)
         try:
             with drop_in.TestClient(app).websocket_connect("/"):
                 pass
@@ -396,7 +399,7 @@ def test_timeouts_of_single_requests_are_ignored_with_a_warning(client_of: Opene
     with client.stream("GET", "/", timeout=0.001) as response:
         assert response.read() == b"hello"
     client = client_of(app, timeout=0.01)
-    with pytest.raises(drop_in.library().ReadTimeout):
+    with pytest.raises(library().ReadTimeout):
         client.get("/")
 
 
@@ -527,7 +530,7 @@ def test_a_denial_is_a_response(client_of: Opener) -> None:
         with pytest.raises(kind) as caught, client_of(app).websocket_connect("/"):
             pass  # pragma: no cover
         error: Any = caught.value
-        assert isinstance(error, drop_in.library().Response)
+        assert isinstance(error, library().Response)
         assert (error.status_code, error.json(), error.headers["x-name"]) == (403, {"no": 1}, "value")
         assert (error.code, error.response.status_code, error.content) == (1006, 403, b'{"no": 1}')
     assert drop_in.WebSocketDenialResponse.__module__ == "asgi_testkit.starlette"
@@ -976,7 +979,7 @@ def test_the_portal_factory_of_the_transport_is_the_client_s() -> None:
 
 
 def test_a_session_needs_the_client_s_own_app() -> None:
-    elsewhere = drop_in.library().MockTransport(lambda request: drop_in.library().Response(200, request=request))
+    elsewhere = library().MockTransport(lambda request: library().Response(200, request=request))
     client = TestClient(hello, mounts={"ws://": elsewhere})
     with pytest.raises(RuntimeError, match="ws://testserver/a is not served by the app of this TestClient"):
         client.websocket_connect("/a")

@@ -21,8 +21,8 @@ import httpx
 import pytest
 
 from asgi_testkit import ASGIProtocolError, Message, Receive, Scope, Send, TestClient
-from asgi_testkit._hop import Call
-from asgi_testkit._tasks import current_loop
+from asgi_testkit._blocking.hop import Call
+from asgi_testkit._conversation.loop import current_loop
 
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c

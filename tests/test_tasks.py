@@ -20,17 +20,12 @@ import anyio.lowlevel
 import pytest
 import trio
 
-from asgi_testkit import ApplicationStuckError, WrongEventLoopError, _frames, _tasks
-from asgi_testkit._tasks import (
-    HomeLoop,
-    IndependentTask,
-    Wakeup,
-    checkpoint,
-    current_loop,
-    in_turn,
-    one_round,
-    soon_threadsafe,
-)
+from asgi_testkit import ApplicationStuckError, WrongEventLoopError
+from asgi_testkit._conversation import suspended as _frames
+from asgi_testkit._conversation import task as _tasks
+from asgi_testkit._conversation.loop import HomeLoop, checkpoint, current_loop, in_turn, one_round, soon_threadsafe
+from asgi_testkit._conversation.task import IndependentTask
+from asgi_testkit._conversation.wakeup import ROUNDS_TO_NOTICE, Wakeup
 
 from .backends import BACKENDS, Backend
 from .programs import run_program
@@ -628,14 +623,14 @@ async def test_a_task_has_a_few_rounds_of_the_loop_to_notice() -> None:
     looks: list[bool] = []
 
     def noticed() -> bool:
-        looks.append(len(looks) == _tasks.ROUNDS_TO_NOTICE - 1)
+        looks.append(len(looks) == ROUNDS_TO_NOTICE - 1)
         if looks[-1]:
             sleeper.wake()
         return looks[-1]
 
     with soon():
         await task.end(grace=LONG, noticed=noticed)
-    assert looks == [False] * (_tasks.ROUNDS_TO_NOTICE - 1) + [True]
+    assert looks == [False] * (ROUNDS_TO_NOTICE - 1) + [True]
     assert sleeper.story == ["started", "woken"]
 
 
@@ -782,7 +777,8 @@ async def test_what_a_stuck_app_has_started_is_ended_with_it_on_trio() -> None:
 
 STUCK = """
     import sys, anyio
-    from asgi_testkit import ApplicationStuckError, _tasks
+    from asgi_testkit import ApplicationStuckError
+    from asgi_testkit._conversation import task as _tasks
 
     _tasks.CANCEL_TIMEOUT = 0.05
 

@@ -17,8 +17,10 @@ import httpx2
 import pytest
 
 import asgi_testkit.httpx2
-from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scope, Send, WrongEventLoopError, _tasks
-from asgi_testkit._handshake import offer
+from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scope, Send, WrongEventLoopError
+from asgi_testkit._conversation import task as _tasks
+from asgi_testkit._conversation.loop import HomeLoop, current_loop
+from asgi_testkit._protocol.handshake import offer
 
 from .backends import Backend
 from .messages import Recorder, body, hello, raises, start
@@ -92,12 +94,12 @@ async def test_the_app_runs_in_the_loop_and_the_thread_of_the_test() -> None:
     seen: list[Any] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.extend([_tasks.current_loop(), threading.get_ident()])
+        seen.extend([current_loop(), threading.get_ident()])
         await hello(scope, receive, send)
 
     async with client_for(app) as client:
         await client.get("/")
-    assert seen == [_tasks.current_loop(), threading.get_ident()]
+    assert seen == [current_loop(), threading.get_ident()]
 
 
 async def test_an_object_of_the_test_s_loop_can_be_used_in_the_app() -> None:
@@ -150,9 +152,9 @@ async def test_the_home_loop_is_checked() -> None:
             await client.get("http://testserver/")
 
 
-def _loop_of_another_thread() -> _tasks.HomeLoop:
-    async def home() -> _tasks.HomeLoop:
-        return _tasks.HomeLoop("thing")
+def _loop_of_another_thread() -> HomeLoop:
+    async def home() -> HomeLoop:
+        return HomeLoop("thing")
 
     return anyio.run(home)
 

@@ -11,7 +11,8 @@ import anyio
 import httpx
 import pytest
 
-from asgi_testkit import ASGITransport, Receive, Scope, Send, TestClient, _hop
+from asgi_testkit import ASGITransport, Receive, Scope, Send, TestClient
+from asgi_testkit._blocking import hop as _hop
 
 from .backends import BACKENDS, Backend
 from .faces import Face

@@ -25,9 +25,9 @@ from asgi_testkit import (
     Send,
     WebSocketDenied,
     WebSocketDisconnect,
-    _tasks,
 )
-from asgi_testkit._handshake import offer
+from asgi_testkit._conversation import task as _tasks
+from asgi_testkit._protocol.handshake import offer
 
 from .apps import RECEIVE, STARTED, STOPPED, Living
 from .faces import Client, Face, Socket

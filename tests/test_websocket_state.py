@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asgi_testkit import ASGIProtocolError
-from asgi_testkit._extensions import DENIAL
-from asgi_testkit._websocket_state import (
+from asgi_testkit._protocol.extensions import DENIAL
+from asgi_testkit._protocol.websocket import (
     ABNORMAL,
     HINTS,
     MAX_REASON,

@@ -16,7 +16,7 @@ import pytest
 from wsproto.frame_protocol import Opcode
 
 from asgi_testkit import ASGIProtocolError, ASGITransport, Message, Receive, Scope, Send
-from asgi_testkit._websocket import READ_BUFFER
+from asgi_testkit._conversation.websocket import READ_BUFFER
 
 from .messages import Recorder, accept, deny, echo, hang_up, say
 from .wire import (

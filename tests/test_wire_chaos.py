@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from wsproto.frame_protocol import Opcode
 
-from asgi_testkit import ASGIProtocolError, ASGITransport, Message, Receive, Scope, Send, _tasks
+from asgi_testkit import ASGIProtocolError, ASGITransport, Message, Receive, Scope, Send
+from asgi_testkit._conversation import task as _tasks
 
 from .backends import BACKENDS, Backend
 from .messages import accept, hang_up, say

@@ -11,7 +11,7 @@ import pytest
 
 import asgi_testkit
 from asgi_testkit import LifespanError, Message, Receive, Scope, Send
-from asgi_testkit._for_asgi_lifespan import LifespanManager, LifespanUnansweredError
+from asgi_testkit._standins.asgi_lifespan import LifespanManager, LifespanUnansweredError
 
 pytestmark = pytest.mark.anyio
 

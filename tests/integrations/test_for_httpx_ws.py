@@ -18,10 +18,13 @@ import httpx_ws.transport
 import pytest
 from httpx_ws.transport import ASGIWebSocketAsyncNetworkStream
 
-from asgi_testkit import Receive, Scope, Send, _for_httpx2_ws, _for_httpx_ws, _like_httpx_ws
-from asgi_testkit._for_httpx_ws import ASGIWebSocketTransport
-from asgi_testkit._handshake import offer
-from asgi_testkit._tally import COUNTER
+from asgi_testkit import Receive, Scope, Send
+from asgi_testkit._protocol.handshake import offer
+from asgi_testkit._standins import httpx2_websockets as _for_httpx2_ws
+from asgi_testkit._standins import httpx_ws as _for_httpx_ws
+from asgi_testkit._standins import websockets as _like_httpx_ws
+from asgi_testkit._standins.httpx_ws import ASGIWebSocketTransport
+from asgi_testkit._standins.tally import COUNTER
 from tests.backends import BACKENDS
 from tests.messages import accept, deny, echo, hang_up, hello, say
 

@@ -1,0 +1,283 @@
+"""The way of a blocking request: into the loop of another thread, and back with its response."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from inspect import isgenerator
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from .._client.library import HTTPLibrary, derived, library_of, network_of
+from .._client.request import send_once
+from .._client.response import OwnStream, ResponseStream, exception_in_flight
+from .._client.transport import AppTransport
+from .._conversation.conversation import Conversation
+from .._conversation.http import HTTPExchange
+from .._conversation.request_body import generator_of
+from .._conversation.websocket import WebSocketConnection
+from .._types import Scope, public
+from .hop import Hop, LoopStandsStillError, ThreadHop
+
+if TYPE_CHECKING:
+    from .._conversation.wire import WireStream
+    from .loop import LoopThread
+
+#: A request body whose length is known and no more than this many bytes is read before the trip.
+_SMALL_BODY = 65536
+
+_END: Any = object()
+
+
+class BlockingTransport:
+    """Sends requests to an `ASGITransport` in another thread's event loop.
+
+    There is a ``BaseTransport`` of the library to derive it from.
+
+    Attributes:
+        own_loop: The loop that an entered client has for itself; the others share one.
+    """
+
+    def __init__(
+        self, transport: AppTransport[httpx.Request, httpx.Response], backend: str, backend_options: Mapping[str, Any]
+    ) -> None:
+        self.own_loop: LoopThread | None = None
+        self._entered = False
+        self._lock = threading.Lock()  # around the two
+        self._transport = transport
+        self._configuration = (backend, backend_options)
+        self._hops: set[ThreadHop] = set()  # of shared loops, with something in them that is to be closed, perhaps
+
+    def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
+        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again."""
+        from .loop import LoopThread
+
+        with self._lock:
+            if self._entered:
+                msg = "this TestClient is entered already"
+                raise RuntimeError(msg)
+            self._entered = True
+        try:
+            self.own_loop = LoopThread(*self._configuration, first)
+        except BaseException:
+            self._entered = False
+            raise
+
+    def stop_own_loop(self, last: Callable[[], Awaitable[None]], then: Callable[[], object] = bool) -> None:
+        """Run `last` in the loop, and end it. `then` is called when it has ended."""
+        if self.own_loop is not None:
+            self.own_loop.hop.check_thread("shutdown")
+        with self._lock:  # one thread stops it
+            loop, self.own_loop = self.own_loop, None
+        if loop is not None:
+            try:
+                loop.stop_after(last)
+            finally:
+                then()
+                self._entered = False
+
+    @property
+    def hop(self) -> Hop:
+        """The way into the loop."""
+        if self.own_loop is not None:
+            return self.own_loop.hop
+        from .loop import shared_loops
+
+        return shared_loops.get(*self._configuration).hop
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
+        send_once(request)
+        return self._send(request)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        while True:
+            try:
+                return self._send_by(self.hop, request, can_move=self.own_loop is None)
+            except LoopStandsStillError:
+                continue  # the way is into another one then
+
+    def _send_by(self, hop: Hop, request: httpx.Request, *, can_move: bool = False) -> httpx.Response:
+        sent = _as_async(request, hop)
+
+        async def send() -> tuple[httpx.Response, list[bytes] | None]:
+            response = await self._transport.handle_async_request(sent)
+            exchange = response.extensions.get("asgi")  # a WebSocket handshake may be refused without the app
+            return response, exchange.take_whole() if isinstance(exchange, HTTPExchange) else None
+
+        if self.own_loop is None and isinstance(hop, ThreadHop):
+            self._hops -= {known for known in list(self._hops) if known.ended}
+            self._hops.add(hop)
+        response, body = hop.call(send, name=request, can_move=can_move)
+        http = library_of(request)
+        if isinstance(response.stream, ResponseStream):
+            kind: Any = derived(BlockingStream, http, "SyncByteStream")
+            response.stream = kind(response.extensions["asgi"], http, hop, body)
+        if "network_stream" in response.extensions:
+            kind = derived(BlockingWireStream, network_of(http), "NetworkStream")
+            response.extensions["network_stream"] = kind(response.extensions["network_stream"], hop)
+        if "asgi" in response.extensions:
+            response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
+        return response
+
+    def close(self) -> None:
+        """See the requests of a client that shares its loop to their end."""
+        while self._hops:
+            hop = self._hops.pop()
+            if self._transport.unsettled and not hop.ended:  # nor is there a thread after a fork
+                hop.call(self._transport.aclose, name="close")
+
+
+class BlockingStream(OwnStream):
+    """The body of a response, fetched as it is read: what is there comes in one trip.
+
+    There is a ``SyncByteStream`` of the library to derive it from.
+    """
+
+    def __init__(
+        self, exchange: HTTPExchange | WebSocketConnection, http: HTTPLibrary, hop: Hop, body: list[bytes] | None
+    ) -> None:
+        """Take the body of `exchange`; `body` if all of it came with the response."""
+        self.exchange = exchange
+        self.http = http
+        self._hop = hop
+        self.whole = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.whole is not None:
+            yield from self.whole
+            return
+        while chunks := self._hop.call(self._next_chunks, name=self.exchange.name):
+            yield from chunks
+
+    async def _next_chunks(self) -> list[bytes]:
+        chunk = await self.exchange.next_chunk()
+        return [] if chunk is None else [chunk, *self.exchange.take_chunks()]
+
+    def close(self) -> None:
+        """Let go of the response: see `HTTPExchange.close`."""
+        if not self.exchange.closed:  # by the end of the client, and its loop, perhaps
+            reason = exception_in_flight()
+            self._hop.call(lambda: self.exchange.close(reason), name=self.exchange.name)
+
+
+class BlockingWireStream:
+    """The blocking twin of `WireStream`: the ``network_stream`` of a `TestClient`'s 101 response.
+
+    There is a ``NetworkStream`` of httpcore, or of what the HTTP library has in its place, to derive it from.
+    """
+
+    def __init__(self, stream: WireStream, hop: Hop) -> None:
+        self._stream = stream
+        self._hop = hop
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read from the connection; as `WireStream.read`."""
+        self._stream.check(self._stream.network.ReadError)
+        return self._hop.call(lambda: self._stream.read(max_bytes, timeout), name="read")
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write to the connection; as `WireStream.write`."""
+        self._stream.check(self._stream.network.WriteError)
+        self._hop.call(lambda: self._stream.write(buffer, timeout), name="write")
+
+    def close(self) -> None:
+        """Close the socket; as `WireStream.aclose`."""
+        if not self._stream.over:
+            self._hop.call(self._stream.aclose, name="close")
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return ``client_addr`` or ``server_addr``; None for what there is not in-process."""
+        return self._stream.get_extra_info(info)
+
+
+@public
+class BlockingExchange:
+    """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`.
+
+    For tests, four things are public: `scope`, `done`, `app_exception` and `wait`.
+    """
+
+    def __init__(self, conversation: Conversation, hop: Hop) -> None:
+        self.conversation = conversation
+        self.hop = hop
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that the app was called with, and that it may have changed."""
+        return self.conversation.scope
+
+    @property
+    def app_exception(self) -> BaseException | None:
+        """What the app raised, as it is; None while it runs, or if it returned."""
+        return self.conversation.app_exception
+
+    @property
+    def done(self) -> bool:
+        """Whether the app has ended."""
+        return self.conversation.done
+
+    def wait(self, timeout: float | None = 5.0) -> None:
+        """Wait until the app has ended. What it raised is in `app_exception`; it is not raised here.
+
+        Args:
+            timeout: Seconds; None for no limit. The app runs on when it is over.
+
+        Raises:
+            TimeoutError: The app has not ended in time. The text shows where it is suspended.
+        """
+        self.hop.call(lambda: self.conversation.wait(timeout), name=self.conversation.name)
+
+
+def _as_async(request: httpx.Request, hop: Hop) -> httpx.Request:
+    """Return the request with a body that the loop can read."""
+    http = library_of(request)
+    stream = request.stream
+    if isinstance(stream, http.ByteStream):
+        return request
+    assert isinstance(stream, http.SyncByteStream)  # httpx has checked that
+    length = request.headers.get("content-length", "")
+    body: httpx.AsyncByteStream
+    # httpx's own bodies, of files and fields, can be read either way. A generator of the test may have to wait.
+    small = isinstance(stream, http.AsyncByteStream) and length.isdecimal() and int(length) <= _SMALL_BODY
+    if small or not isinstance(hop, ThreadHop):
+        body = http.ByteStream(b"".join(stream))
+    else:
+        kind: Any = derived(CallersStream, http, "AsyncByteStream")
+        body = kind(stream, hop)
+    return http.Request(
+        request.method, request.url, headers=request.headers, stream=body, extensions=request.extensions
+    )
+
+
+class CallersStream:
+    """A blocking iterable of the test as a body. Its chunks are made in the test's own thread, during its calls.
+
+    There is an ``AsyncByteStream`` of the library to derive it from.
+    """
+
+    ends_with_call = True
+
+    def __init__(self, stream: httpx.SyncByteStream, hop: ThreadHop) -> None:
+        """Take the body; in the thread that has made it."""
+        self._stream = stream
+        self._hop = hop
+        self._thread = threading.current_thread()
+        self._chunks: Iterator[bytes] = iter(())
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._chunks = await self._hop.ask(self._thread, lambda: iter(self._stream))
+        while (chunk := await self._hop.ask(self._thread, lambda: next(self._chunks, _END))) is not _END:
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Close the body; if the thread is in no call, it is left to the garbage collector."""
+        if self._hop.errands.reach(self._thread):
+            await self._hop.ask(self._thread, self._close)
+
+    def _close(self) -> None:
+        for each in (self._chunks, generator_of(self._stream)):  # the library's own, and within that the test's
+            if isgenerator(each):
+                each.close()
+        self._stream.close()

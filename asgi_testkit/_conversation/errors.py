@@ -1,0 +1,20 @@
+"""What can go wrong in a conversation, before any HTTP library has a name for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeAlias
+
+
+class Trouble(Enum):
+    """Why the client at the other end does not get what it waits for, if that is not the app's own exception."""
+
+    READ_TIMEOUT = "the app was silent for longer than the read timeout"
+    WRITE_TIMEOUT = "the app did not receive for the write timeout"
+    CLIENT_CLOSED = "the client was closed meanwhile"
+    BAD_RESPONSE = "the app's response ends too early, or is too long"
+
+
+#: Makes of a trouble, and of a text that tells of it, the exception that the client raises.
+MakeError: TypeAlias = Callable[[Trouble, str], Exception]

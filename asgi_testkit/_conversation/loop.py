@@ -1,0 +1,142 @@
+"""Which event loop runs here, asyncio's or trio's, and what each of them calls a checkpoint and a cancellation.
+
+This, `wakeup` and `task` alone know asyncio and trio, and import neither before one of them runs.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import types
+from collections.abc import Callable, Generator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from .._errors import WrongEventLoopError
+
+
+def asyncio_runs() -> bool:
+    """Whether the loop that runs here is asyncio's. In trio's guest mode one runs, too, but not this task."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        if asyncio.current_task() is not None:
+            return True
+    except RuntimeError:
+        return False
+    trio = sys.modules.get("trio")
+    return trio is None or not trio.lowlevel.in_trio_run()
+
+
+def current_loop() -> Any:
+    """Return what identifies the running event loop: the asyncio loop, or trio's token.
+
+    Raises:
+        RuntimeError: No event loop is running in this thread.
+    """
+    if asyncio_runs():
+        import asyncio
+
+        return asyncio.get_running_loop()
+    import trio
+
+    return trio.lowlevel.current_trio_token()
+
+
+def soon_threadsafe() -> Callable[[Callable[[], object]], object]:
+    """Return the running loop's way to call from another thread. It raises RuntimeError when the loop has ended."""
+    loop = current_loop()
+    return loop.call_soon_threadsafe if asyncio_runs() else loop.run_sync_soon  # type: ignore[no-any-return]
+
+
+@types.coroutine
+def one_round() -> Generator[None, None, None]:
+    """Let the loop go round once, on asyncio: most apps answer in that time, and no way of waiting is cheaper."""
+    if asyncio_runs():
+        yield  # what asyncio.sleep(0) does
+
+
+async def checkpoint() -> None:
+    """Let the loop go round once, and raise a cancellation that is pending."""
+    if asyncio_runs():
+        await one_round()
+    else:
+        await anyio.lowlevel.checkpoint()
+
+
+async def in_turn(act: Callable[[], object]) -> None:
+    """A checkpoint, and `act` in it, once no cancellation is pending: those who come one after another act so.
+
+    trio takes up the tasks of a round in any order, so there the round follows the act.
+    """
+    if asyncio_runs():
+        await one_round()
+        act()
+    else:
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        act()
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+
+
+def cancellation_may_be_pending() -> bool:
+    """Whether a checkpoint may raise. That of a scope on asyncio is not seen here: the start of a task looks for it."""
+    return not asyncio_runs() or sys.modules["asyncio"].current_task().cancelling() > 0
+
+
+def cancellation_in_flight() -> BaseException | None:
+    """Return the cancellation that is being handled, if one is."""
+    error = sys.exception()
+    return error if isinstance(error, anyio.get_cancelled_exc_class()) else None
+
+
+def cancelled_for_good() -> bool:
+    """Whether the caller is in a cancelled scope, so that each of its waits raises from now on.
+
+    asyncio's own ``task.cancel()`` is not for good: it is raised once.
+    """
+    return anyio.current_effective_deadline() == -math.inf
+
+
+class HomeLoop:
+    """The event loop that something was opened in, and has to be used in."""
+
+    def __init__(self, owner: str, loop: Any = None) -> None:
+        """Note the loop, by default the running one; `owner` is what an error calls that something."""
+        self._owner = owner
+        self._loop = current_loop() if loop is None else loop
+
+    @property
+    def here(self) -> bool:
+        """Whether the running loop is this one."""
+        return current_loop() is self._loop
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        if hasattr(self._loop, "is_closed"):
+            return bool(self._loop.is_closed())
+        try:
+            self._loop.run_sync_soon(bool)
+        except RuntimeError:
+            return True
+        return False
+
+    def check(self) -> None:
+        """Check that the running loop is this one.
+
+        Raises:
+            WrongEventLoopError: It is another. The text names both.
+        """
+        here = current_loop()
+        if here is not self._loop:
+            msg = (
+                f"this {self._owner} was opened in the event loop {self._loop!r} and is used in {here!r}. Does a "
+                "fixture of a wider scope open it, while each test has a loop of its own? Give both the same one: with "
+                'pytest-asyncio, @pytest_asyncio.fixture(loop_scope="session") and '
+                '@pytest.mark.asyncio(loop_scope="session"); with the anyio plugin, an anyio_backend fixture of the '
+                "wider scope; or narrow the fixture to the test."
+            )
+            raise WrongEventLoopError(msg)

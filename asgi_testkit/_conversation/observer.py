@@ -1,0 +1,74 @@
+"""Observer: hears what goes on between clients and apps, for whoever counts or records it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+from .._types import Message, Receive, Scope, Send, SingleCallable
+
+
+class Observed(Protocol):
+    """A conversation over HTTP or WebSocket, or a lifespan.
+
+    Attributes:
+        scope: The scope that the app was called with.
+    """
+
+    scope: Scope
+
+    @property
+    def app_exception(self) -> BaseException | None:
+        """What the app raised, as it is; None while it runs, or if it returned."""
+
+
+class Observer:
+    """Each method is called when what it is named for happens, in the loop of the app, and does nothing by itself.
+
+    None of them may raise.
+    """
+
+    def opened(self, transport: object) -> None:
+        """A transport to an app was made, for a client of ours or by itself."""
+
+    def started(self, conversation: Observed) -> None:
+        """An app is about to be called."""
+
+    def received(self, conversation: Observed, message: Message) -> None:
+        """The app has received a message."""
+
+    def sent(self, conversation: Observed, message: Message) -> None:
+        """The app sends a message, which has yet to be looked at."""
+
+    def waited_too_long(self, conversation: Observed, error: Exception) -> None:
+        """The client has waited for longer than it wanted to, and will raise `error`."""
+
+    def left(self, conversation: Observed, reason: BaseException | None) -> None:
+        """The client has let go, `reason` being the exception that is under way there."""
+
+    def ended(self, conversation: Observed) -> None:
+        """The app has ended."""
+
+
+#: Who hears of what begins from now on; None for nobody.
+current: Observer | None = None
+
+
+def call(
+    app: SingleCallable, conversation: Observed, receive: Receive, send: Send, observer: Observer | None
+) -> Awaitable[Any]:
+    """Call an app with its side of a conversation. The observer, if there is one, hears of each message."""
+    if observer is None:
+        return app(conversation.scope, receive, send)
+
+    async def observed_receive() -> Message:
+        message = await receive()
+        observer.received(conversation, message)
+        return message
+
+    async def observed_send(message: Message) -> None:
+        observer.sent(conversation, message)
+        await send(message)
+
+    observer.started(conversation)
+    return app(conversation.scope, observed_receive, observed_send)
