@@ -72,6 +72,20 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert all(f"`{name}`" in reference for name in made_when_asked_for)
 
 
+def test_contributing_names_every_module_of_the_rooms_and_no_other() -> None:
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    picture = re.search(r"```text\n(_types .*?)```", page, re.DOTALL)
+    assert picture is not None
+    for room in ("_protocol", "_conversation", "_client", "_blocking", "_standins"):
+        modules = {path.stem for path in (PACKAGE / room).glob("*.py")} - {"__init__"}
+        modules |= {path.name for path in (PACKAGE / room).iterdir() if path.is_dir()} - {"__pycache__"}
+        described = re.search(rf"^{room} (.*?)(?=^_|^the doors)", picture[1], re.DOTALL | re.MULTILINE)
+        assert described is not None
+        assert modules <= set(re.findall(r"\w+", described[1])), room
+    for path in re.findall(r"`(_\w+/[\w/]*\.py)`", page):
+        assert (PACKAGE / path).is_file(), path
+
+
 def modules_imported_by(statement: str, *, after: str = "pass") -> set[str]:
     """Return what a program that makes this statement has imported by it."""
     program = f"import sys; {after}; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"

@@ -1,4 +1,4 @@
-"""The same from a thread that may wait, with a loop in another thread: transport, client and session.
+"""The blocking client: its event loop runs in another thread, and each call waits for that.
 
 It may import the rooms before it: `_protocol`, `_conversation` and `_client`.
 """

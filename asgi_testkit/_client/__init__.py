@@ -1,4 +1,4 @@
-"""The conversation as httpx, or httpx2, has it: transport, requests, responses, cookies, the awaited client, a session.
+"""The awaited client for httpx or httpx2: transport, requests, responses, cookies, WebSocket session.
 
 `library` alone asks which of the two it is. Nothing here knows threads. It may import `_protocol` and `_conversation`.
 """

@@ -1,4 +1,4 @@
-"""A call of the app and the client at the other end of it: what HTTP and WebSocket have in common."""
+"""Conversation: one call of the app, and what HTTP and WebSocket have in common."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Opening(NamedTuple):
 
 
 class Conversation(ABC):
-    """A call of the app, and how the two sides part.
+    """One call of the app: how it starts, is waited for, is disconnected, and ends.
 
     Whatever the client waits for, it may get instead what the app raised, or the error of a `Trouble`. An app that was
     silent for longer than the read timeout has been stopped then.

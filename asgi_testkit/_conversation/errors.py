@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 class Trouble(Enum):
-    """Why the client at the other end does not get what it waits for, if that is not the app's own exception."""
+    """Why the client fails, if not by the app's own exception."""
 
     READ_TIMEOUT = "the app was silent for longer than the read timeout"
     WRITE_TIMEOUT = "the app did not receive for the write timeout"

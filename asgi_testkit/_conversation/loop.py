@@ -1,4 +1,4 @@
-"""Which event loop runs here, asyncio's or trio's, and what each of them calls a checkpoint and a cancellation.
+"""Asks which event loop runs, and does what asyncio and trio do differently: checkpoints, cancellation, threads.
 
 This, `wakeup` and `task` alone know asyncio and trio, and import neither before one of them runs.
 """

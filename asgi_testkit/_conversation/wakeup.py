@@ -15,7 +15,7 @@ ROUNDS_TO_NOTICE = 5
 
 
 class Wakeup:
-    """Wakes those who wait for something to change. It remembers nothing: look before you wait, and look again after.
+    """An event without memory: wakes whoever waits now. Check your condition before you wait, and again after.
 
     Every chunk of a body passes through two of these. So on asyncio they wait on bare futures, at half the price of an
     event within a cancel scope.

@@ -22,7 +22,7 @@ DENIAL = "websocket.http.response"
 
 @dataclass(frozen=True)
 class FileBody:
-    """A part of a response's body that the app leaves in a file, for the server to read.
+    """Reads a file that an app wants sent as part of its response (pathsend, zerocopysend).
 
     Attributes:
         file: The path of a file; or an open one, which stays open, or its file descriptor.

@@ -1,1 +1,1 @@
-"""What stands behind `asgi_testkit.starlette`, the drop-in for Starlette's test client."""
+"""The drop-in for Starlette's test client, which `asgi_testkit.starlette` exports."""
