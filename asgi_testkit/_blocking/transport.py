@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from inspect import isgenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: A request body whose length is known and no more than this many bytes is read before the trip.
 _SMALL_BODY = 65536
+
+#: What is done with a request in the loop.
+Handler: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 _END: Any = object()
 
@@ -89,20 +92,20 @@ class BlockingTransport:
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the app. See `ASGITransport.handle_async_request`, for the errors as well."""
         send_once(request)
-        return self._send(request)
+        return self._send(request, self._transport.handle_async_request)
 
-    def _send(self, request: httpx.Request) -> httpx.Response:
+    def _send(self, request: httpx.Request, handle: Handler) -> httpx.Response:
         while True:
             try:
-                return self._send_by(self.hop, request, can_move=self.own_loop is None)
+                return self._send_by(self.hop, request, handle, can_move=self.own_loop is None)
             except LoopStandsStillError:
                 continue  # the way is into another one then
 
-    def _send_by(self, hop: Hop, request: httpx.Request, *, can_move: bool = False) -> httpx.Response:
+    def _send_by(self, hop: Hop, request: httpx.Request, handle: Handler, *, can_move: bool = False) -> httpx.Response:
         sent = _as_async(request, hop)
 
         async def send() -> tuple[httpx.Response, list[bytes] | None]:
-            response = await self._transport.handle_async_request(sent)
+            response = await handle(sent)
             exchange = response.extensions.get("asgi")  # a WebSocket handshake may be refused without the app
             return response, exchange.take_whole() if isinstance(exchange, HTTPExchange) else None
 

@@ -11,11 +11,12 @@ import httpx
 from .._conversation.lifespan import LifespanManager
 from .._conversation.loop import HomeLoop, checkpoint
 from .._protocol.handshake import offer
+from .._protocol.options import mapping
 from .._types import ASGIApp, LifespanMode
 from .cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from .library import URL, Cookies, HTTPLibrary, Request, Response, base_in_library, library_of
 from .request import RemembersHeads
-from .transport import MESSAGE_LEVEL, AppTransport
+from .transport import AppTransport
 
 Session = TypeVar("Session")
 
@@ -36,8 +37,9 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
     if options.get("headers"):
         headers = http.Headers(headers)
         headers.update(options["headers"])
-    extensions = {**(options.get("extensions") or {}), MESSAGE_LEVEL: True}
-    return {**options, "headers": headers, "extensions": extensions}
+    extensions = options.get("extensions") or {}
+    asked = {**mapping(extensions.get("asgi", {}), 'extensions={"asgi": ...}'), "frames": False}
+    return {**options, "headers": headers, "extensions": {**extensions, "asgi": asked}}
 
 
 class ClientCore:

@@ -1,8 +1,8 @@
 """Requests: how they are built quickly, of a remembered URL and headers, and what an app gets of them.
 
-The library takes longer over a URL and headers than an app over its answer. So it makes them once for each URL, and they
-are used again while the client's headers and base URL stay the same. No rule of HTTP is known here: where a request is
-not plain, or a test has patched the library's `build_request`, the library builds the request.
+The library takes longer over a URL and headers than an app over its answer. So it makes them once for each URL, and
+they are used again while the headers and the base URL of the client stay the same. No rule of HTTP is known here: where
+a request is not plain, or a test has patched the library's `build_request`, the library builds the request.
 """
 
 from __future__ import annotations

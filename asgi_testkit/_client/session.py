@@ -46,7 +46,9 @@ class Session:
             raise RuntimeError(msg)
 
     def _opens(self, response: httpx.Response, connection: object) -> bool:
-        """Take the connection that the handshake has led to. Return whether it has."""
+        """Take the connection that the handshake has led to. Return whether it has; a denial is limited in length."""
+        if isinstance(connection, WebSocketConnection):
+            connection.max_denial = connection.options.max_message_size
         if response.status_code != 101 or not isinstance(connection, WebSocketConnection):
             return False
         self._connection, self._response = connection, response

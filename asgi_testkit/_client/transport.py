@@ -28,9 +28,6 @@ from .response import refuse_handshake, response_to, response_to_handshake
 if TYPE_CHECKING:
     from .._conversation.wire import WireStream
 
-#: The request extension by which a session says that it wants messages, and no frames.
-MESSAGE_LEVEL = "asgi.websocket"
-
 
 class AppTransport(Generic[Request, Response]):
     """`ASGITransport` without its base class, which is httpx's or httpx2's ``AsyncBaseTransport``."""
@@ -156,7 +153,7 @@ class AppTransport(Generic[Request, Response]):
         if cancellation_may_be_pending():
             await checkpoint()
         scope = self._scope_of(sent)
-        if self._is_handshake(sent, scope):
+        if self._is_handshake(scope):
             response = await self._upgrade(sent, scope)
             return response  # type: ignore[no-any-return]
         options = self._options_for(sent, scope)
@@ -180,7 +177,7 @@ class AppTransport(Generic[Request, Response]):
             extensions=self._http_extensions,
         )
 
-    def _is_handshake(self, request: httpx.Request, scope: Scope) -> bool:  # noqa: ARG002 - a drop-in looks at the one
+    def _is_handshake(self, scope: Scope) -> bool:
         return asks_for_websocket(scope)
 
     async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
@@ -194,9 +191,7 @@ class AppTransport(Generic[Request, Response]):
         connection = self.connection_class(self._opening(self._call, request, scope, options))
         http = library_of(request)
         stream = None
-        if MESSAGE_LEVEL in request.extensions:
-            connection.max_denial = options.max_message_size  # for a session reads all of it
-        else:
+        if options.frames:
             network = network_of(http)
             stream = self._wire_class(network)(
                 connection, network, compression=options.compression, max_message_size=options.max_message_size

@@ -25,6 +25,7 @@ class ExchangeOptions(NamedTuple):
     strict: bool = False
     compression: bool = False
     max_message_size: int | None = 16 * 1024 * 1024
+    frames: bool = True  # whether a WebSocket connection is one in frames; a session sets it for its request
 
     def checked(self) -> ExchangeOptions:
         """Return the options, if they make sense."""

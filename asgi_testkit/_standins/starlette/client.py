@@ -20,7 +20,6 @@ from ..._blocking.client import BlockingClient
 from ..._client.cookies import CookieTypes
 from ..._client.core import CLIENT_NAME
 from ..._client.library import bound
-from ..._client.transport import MESSAGE_LEVEL
 from ..._types import Address, ASGIApp, LifespanMode
 from ..names import REPLACEMENT
 from .conversation import LenientTransport
@@ -227,7 +226,6 @@ class TestClient(
         headers.setdefault("sec-websocket-version", "13")
         if subprotocols is not None:
             headers.setdefault("sec-websocket-protocol", ", ".join(subprotocols))
-        options["extensions"] = {**(options.get("extensions") or {}), MESSAGE_LEVEL: None}
         target = urljoin("ws://testserver", str(url))
         try:
             response = _Client.request(self, "GET", target, headers=headers, **options)

@@ -17,7 +17,7 @@ import httpx
 
 from ..._client.library import library_of
 from ..._client.response import response_to_handshake
-from ..._client.transport import MESSAGE_LEVEL, AppTransport
+from ..._client.transport import AppTransport
 from ..._conversation.http import HTTPExchange
 from ..._conversation.websocket import WebSocketConnection
 from ..._errors import ASGIProtocolError, BrokenContractError
@@ -28,7 +28,7 @@ from ..._protocol.http import Event, HTTPResponseState, State
 from ..._protocol.scope import HTTP_EXTENSIONS, websocket_scope
 from ..._protocol.websocket import State as ConnectionState
 from ..._protocol.websocket import WebSocketState
-from ..._types import Message, Scope
+from ..._types import ASGIApp, Message, Scope
 from .errors import WebSocketDisconnect
 
 #: The messages that count; others are ignored.
@@ -215,8 +215,8 @@ class LenientTransport(AppTransport[Any, Any]):
         scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in request.headers.multi_items()]
         return scope
 
-    def _is_handshake(self, request: httpx.Request, scope: Scope) -> bool:  # noqa: ARG002 - headers do not make one
-        return MESSAGE_LEVEL in request.extensions
+    def _is_handshake(self, scope: Scope) -> bool:  # noqa: ARG002 - headers do not make one
+        return False
 
     def websocket_scope_of(self, request: httpx.Request) -> Scope:
         """Return the scope of a session that `request` asks for."""
@@ -227,8 +227,8 @@ class LenientTransport(AppTransport[Any, Any]):
         self._options_for(request, scope)
         return scope
 
-    async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
-        app, scope = request.extensions[MESSAGE_LEVEL]  # which the session was made with, and may have changed
+    async def connect(self, app: ASGIApp, scope: Scope, request: httpx.Request) -> httpx.Response:
+        """Call `app` with the scope of a session, and return the response by which it is connected."""
         for name, value in (("asgi", {"version": "3.0"}), ("subprotocols", [])):
             scope.setdefault(name, value)
         # The app may be ahead by any amount, and its errors are raised whatever was said of errors.

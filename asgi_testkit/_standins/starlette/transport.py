@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakMethod
 
@@ -11,9 +12,8 @@ import httpx
 from anyio.from_thread import BlockingPortal
 
 from ..._blocking.hop import Hop, ThreadHop
-from ..._blocking.transport import BlockingTransport
+from ..._blocking.transport import BlockingTransport, Handler
 from ..._client.library import derived, library_of
-from ..._client.transport import MESSAGE_LEVEL
 from ..._conversation.conversation import Conversation
 from ..._types import ASGIApp, Scope
 from .conversation import LenientTransport
@@ -112,7 +112,7 @@ class PortalTransport(BlockingTransport):
             Upgrade: It asks for a session.
             BaseException: As `BlockingTransport`.
         """
-        if MESSAGE_LEVEL in request.extensions:
+        if request.url.scheme in {"ws", "wss"}:  # by which Starlette's client knows one, too
             raise Upgrade(request)
         request.read()
         response = super().handle_request(request)
@@ -128,12 +128,11 @@ class PortalTransport(BlockingTransport):
 
     def connect(self, app: ASGIApp, scope: Scope, request: httpx.Request) -> httpx.Response:
         """Call `app` with the scope of a session, and return the response by which it is connected."""
-        request.extensions = {**request.extensions, MESSAGE_LEVEL: (app, scope)}
-        response = self._send(request)
+        response = self._send(request, partial(self._transport.connect, app, scope))
         response.request = request
         return response
 
-    def _send_by(self, hop: Hop, request: httpx.Request, *, can_move: bool = False) -> httpx.Response:
+    def _send_by(self, hop: Hop, request: httpx.Request, handle: Handler, *, can_move: bool = False) -> httpx.Response:
         with ExitStack() as stack:
             if self.own_factory is not None:
                 hop = PortalHop(stack.enter_context(self.own_factory()))
@@ -145,8 +144,8 @@ class PortalTransport(BlockingTransport):
                 stack.callback(loop.stop)
                 hop = loop.hop
             else:
-                return super()._send_by(hop, request, can_move=can_move)
-            response = super()._send_by(hop, request)
+                return super()._send_by(hop, request, handle, can_move=can_move)
+            response = super()._send_by(hop, request, handle)
             kind: Any = derived(PortalStream, library_of(request), "SyncByteStream")
             response.stream = kind(response, hop, stack.pop_all(), self._open)
             return response
