@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import typing
 import warnings
 from typing import Any
 
@@ -14,14 +15,14 @@ from asgi_testkit import ASGITransport, AsyncClient, BlockingExchange, HTTPExcha
 from asgi_testkit._blocking.client import BlockingClient
 from asgi_testkit._blocking.session import WebSocketSession
 from asgi_testkit._client.client import AwaitedClient
-from asgi_testkit._client.core import AppClient
+from asgi_testkit._client.core import AppClient, ClientOptions
 from asgi_testkit._client.session import AsyncWebSocketSession, Session
+from asgi_testkit._protocol.options import TransportOptions
 
 #: What one face has and the other has not, with the reason.
 ONLY_BLOCKING_OPTIONS = {
     "backend": "the awaited client runs in the test's own loop",
     "backend_options": "the same",
-    "follow_redirects": "Starlette's default is True; the awaited client passes httpx's own on",
 }
 ONLY_BLOCKING_NAMES = {
     "portal": "the awaited client needs no way into its loop",
@@ -75,8 +76,10 @@ def test_the_clients_take_the_same_options_with_the_same_defaults() -> None:
     awaited, blocking = parameters(AsyncClient), parameters(TestClient)
     assert blocking.keys() - awaited.keys() == ONLY_BLOCKING_OPTIONS.keys()
     assert awaited.keys() <= blocking.keys()
+    # Each as in the client that it takes the place of: httpx's, and Starlette's.
+    assert (awaited["follow_redirects"].default, blocking["follow_redirects"].default) == (False, True)
     for name, parameter in awaited.items():
-        assert blocking[name].default == parameter.default, name
+        assert blocking[name].default == parameter.default or name == "follow_redirects", name
         assert blocking[name].annotation == parameter.annotation, name
 
 
@@ -84,7 +87,7 @@ def test_the_awaited_client_takes_only_the_app_by_position() -> None:
     first, *others, rest = parameters(AsyncClient).values()
     assert (first.name, first.kind) == ("app", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     assert {each.kind for each in others} == {inspect.Parameter.KEYWORD_ONLY}
-    assert (rest.name, rest.kind) == ("httpx_options", inspect.Parameter.VAR_KEYWORD)
+    assert (rest.name, rest.kind) == ("options", inspect.Parameter.VAR_KEYWORD)
 
 
 def test_the_blocking_client_takes_by_position_what_starlette_s_takes() -> None:
@@ -109,10 +112,19 @@ def test_a_client_takes_what_the_transport_takes(kind: Any) -> None:
     of_the_transport["raise_server_exceptions"] = of_the_transport.pop("raise_app_exceptions")
     of_the_transport.pop("client")  # the transport's is httpx's, the client's Starlette's
     of_the_client = parameters(kind)
-    assert of_the_transport.keys() <= of_the_client.keys()
+    handed_on = typing.get_type_hints(TransportOptions)
+    assert of_the_transport.keys() == handed_on.keys() | (of_the_client.keys() & of_the_transport.keys())
     for name, parameter in of_the_transport.items():
-        assert of_the_client[name].default == parameter.default, name
-        assert of_the_client[name].annotation == parameter.annotation, name
+        if name in handed_on:
+            assert typing.get_type_hints(ASGITransport.__init__)[name] == handed_on[name]
+        else:
+            assert of_the_client[name].default == parameter.default, name
+            assert of_the_client[name].annotation == parameter.annotation, name
+
+
+def test_a_client_hands_on_to_the_library_what_that_takes() -> None:
+    of_the_client = typing.get_type_hints(ClientOptions).keys() | parameters(AsyncClient).keys()
+    assert parameters(httpx.AsyncClient).keys() - of_the_client == {"transport"}
 
 
 def test_the_transport_takes_by_position_what_httpx_s_takes() -> None:

@@ -113,7 +113,7 @@ def test_the_positional_arguments_are_those_of_starlette() -> None:
 
 def test_a_transport_cannot_be_given() -> None:
     with pytest.raises(TypeError, match="makes its own transport"):
-        TestClient(hello, transport=httpx.MockTransport(lambda request: httpx.Response(200)))
+        TestClient(hello, transport=httpx.MockTransport(lambda request: httpx.Response(200)))  # type: ignore[call-arg]
 
 
 def test_an_unknown_backend_is_an_error_that_names_the_known() -> None:
@@ -123,7 +123,7 @@ def test_an_unknown_backend_is_an_error_that_names_the_known() -> None:
 
 def test_an_unknown_option_is_an_error() -> None:
     with pytest.raises(TypeError, match="no_such_option"):
-        TestClient(hello, no_such_option=True)
+        TestClient(hello, no_such_option=True)  # type: ignore[call-arg]
 
 
 def test_a_backend_that_cannot_start_is_an_error_on_entering_and_leaves_no_thread() -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, cast
 
 import anyio
 import httpx
 
 from .._client.cookies import CookieTypes
-from .._client.core import CLIENT_NAME, AppClient, ClientCore, Session
+from .._client.core import CLIENT_NAME, AppClient, ClientCore, ClientOptions, Session
 from .._client.library import URL, Cookies, HTTPXClient, Request, Response, derived, library_of
 from .._client.transport import ASGITransport
-from .._types import Address, ASGIApp, Background, LifespanMode, public
+from .._types import Address, ASGIApp, LifespanMode, public
 from .session import WebSocketSession
 from .transport import BlockingTransport
 
@@ -43,15 +43,7 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
         lifespan: LifespanMode = "auto",
         startup_timeout: float | None = 5,
         shutdown_timeout: float | None = 5,
-        write_buffer: int = 65536,
-        background: Background = "wait",
-        disconnect_grace: float = 1.0,
-        strict: bool = False,
-        compression: bool = False,
-        max_message_size: int | None = 16 * 1024 * 1024,
-        scope: Mapping[str, Any] | None = None,
-        asgi_extensions: Mapping[str, Any] | None = None,
-        **httpx_options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         """Prepare to test `app`.
 
@@ -61,12 +53,11 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
             backend: ``"asyncio"`` or ``"trio"``.
             backend_options: As ``anyio.run`` takes them: ``{"use_uvloop": True}``, say.
             follow_redirects: Whether redirects are followed.
-            root_path, client, background, disconnect_grace, strict: As for `ASGITransport`.
-            compression, max_message_size, scope, asgi_extensions: As for `ASGITransport`.
-            write_buffer: As for `ASGITransport`. Reading a stream, the client fetches what is there at once, and that
-                counts as read.
-            httpx_options: What else ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts,
-                ...
+            root_path, client: As for `ASGITransport`.
+            options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope and
+                asgi_extensions, as for `ASGITransport` (reading a stream, the client fetches what is there at once, and
+                that counts as read); and what else ``httpx.Client`` takes: auth, params, timeout (in seconds),
+                event_hooks, mounts, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
@@ -75,25 +66,12 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
         if backend not in anyio.get_all_backends():
             msg = f"backend must be one of {', '.join(anyio.get_all_backends())}, not {backend!r}"
             raise ValueError(msg)
-        transport = self._transport_class(
-            app,
-            raise_server_exceptions,
-            root_path,
-            client,
-            write_buffer=write_buffer,
-            background=background,
-            disconnect_grace=disconnect_grace,
-            strict=strict,
-            compression=compression,
-            max_message_size=max_message_size,
-            scope=scope,
-            asgi_extensions=asgi_extensions,
-        )
+        transport = self._transport_of(options, app, raise_server_exceptions, root_path, client)
         core = self._core_class(transport, startup_timeout, shutdown_timeout, lifespan)
         kind: Any = derived(self._blocking_class, library_of(self), "BaseTransport")  # type: ignore[arg-type]  # types are hashable
         self._blocking: BlockingTransport = kind(transport, backend, backend_options or {})
-        httpx_options |= {"base_url": base_url, "follow_redirects": follow_redirects}
-        self._become_client(core, self._blocking, cookies=cookies, headers=headers, **httpx_options)
+        own = {"base_url": base_url, "cookies": cookies, "headers": headers, "follow_redirects": follow_redirects}
+        self._become_client(core, self._blocking, **own, **options)
 
     @property
     def portal(self) -> BlockingPortal:

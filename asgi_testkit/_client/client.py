@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self, cast
+from typing import Any, Self, Unpack, cast
 
 import httpx
 
-from .._types import Address, ASGIApp, Background, LifespanMode, public
+from .._types import Address, ASGIApp, LifespanMode, public
 from .cookies import CookieTypes
-from .core import CLIENT_NAME, AppClient, ClientCore, Session
+from .core import CLIENT_NAME, AppClient, ClientCore, ClientOptions, Session
 from .library import URL, Cookies, HTTPXAsyncClient, Request, Response
 from .session import AsyncWebSocketSession
 from .transport import ASGITransport
@@ -29,17 +28,10 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
         shutdown_timeout: float | None = 5,
         root_path: str = "",
         client: Address | None = (CLIENT_NAME, 50000),
-        write_buffer: int = 65536,
-        background: Background = "wait",
-        disconnect_grace: float = 1.0,
-        strict: bool = False,
-        compression: bool = False,
-        max_message_size: int | None = 16 * 1024 * 1024,
-        scope: Mapping[str, Any] | None = None,
-        asgi_extensions: Mapping[str, Any] | None = None,
         cookies: CookieTypes | None = None,
         headers: Any = None,
-        **httpx_options: Any,
+        follow_redirects: bool = False,
+        **options: Unpack[ClientOptions],
     ) -> None:
         """Prepare to test `app`.
 
@@ -50,33 +42,21 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             lifespan: ``"auto"``, ``"on"`` or ``"off"``; see `LifespanManager`.
             startup_timeout, shutdown_timeout: Seconds that each may take; None for no limit.
             root_path, client: As for `ASGITransport`.
-            write_buffer, background, disconnect_grace, strict: As for `ASGITransport`.
-            compression, max_message_size, scope, asgi_extensions: As for `ASGITransport`.
             cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.
             headers: Headers of every request. ``user-agent`` is ``testclient`` unless it is given.
-            httpx_options: What else ``httpx.AsyncClient`` takes: auth, params, timeout (in seconds), event_hooks,
-                mounts, follow_redirects, ...
+            follow_redirects: Whether redirects are followed.
+            options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope and
+                asgi_extensions, as for `ASGITransport`; and what else ``httpx.AsyncClient`` takes: auth, params,
+                timeout (in seconds), event_hooks, mounts, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
             ValueError: An option makes no sense.
         """
-        transport = self._transport_class(
-            app,
-            raise_server_exceptions,
-            root_path,
-            client,
-            write_buffer=write_buffer,
-            background=background,
-            disconnect_grace=disconnect_grace,
-            strict=strict,
-            compression=compression,
-            max_message_size=max_message_size,
-            scope=scope,
-            asgi_extensions=asgi_extensions,
-        )
+        transport = self._transport_of(options, app, raise_server_exceptions, root_path, client)
         core = ClientCore(transport, startup_timeout, shutdown_timeout, lifespan)
-        self._become_client(core, transport, cookies=cookies, headers=headers, base_url=base_url, **httpx_options)
+        own = {"base_url": base_url, "cookies": cookies, "headers": headers, "follow_redirects": follow_redirects}
+        self._become_client(core, transport, **own, **options)
 
     async def request(self, method: str, url: URL | str, **options: Any) -> Response:
         """Build and send a request, as ``httpx.AsyncClient.request``.

@@ -11,7 +11,7 @@ import httpx
 from .._conversation.lifespan import LifespanManager
 from .._conversation.loop import HomeLoop, checkpoint
 from .._protocol.handshake import offer
-from .._protocol.options import mapping
+from .._protocol.options import TransportOptions, mapping
 from .._types import ASGIApp, LifespanMode
 from .cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
 from .library import URL, Cookies, HTTPLibrary, Request, Response, base_in_library, library_of
@@ -40,6 +40,25 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
     extensions = options.get("extensions") or {}
     asked = {**mapping(extensions.get("asgi", {}), 'extensions={"asgi": ...}'), "frames": False}
     return {**options, "headers": headers, "extensions": {**extensions, "asgi": asked}}
+
+
+class ClientOptions(TransportOptions, total=False):
+    """The options of a client that are its transport's, and those that the library's client takes."""
+
+    auth: Any
+    params: Any
+    timeout: Any
+    event_hooks: Any
+    mounts: Any
+    max_redirects: int
+    default_encoding: Any
+    limits: Any
+    trust_env: bool
+    verify: Any
+    cert: Any
+    proxy: Any
+    http1: bool
+    http2: bool
 
 
 class ClientCore:
@@ -125,6 +144,12 @@ class AppClient(
     _session_class: ClassVar[type[Any]]
 
     _core: ClientCore
+
+    def _transport_of(self, options: ClientOptions, /, *args: Any) -> AppTransport[Any, Any]:
+        """Make the transport of these arguments, and of its own ones among `options`, which keep the rest."""
+        given: dict[str, Any] = options  # type: ignore[assignment]  # a dict, of which the keys are known
+        own = {name: given.pop(name) for name in TransportOptions.__annotations__ if name in given}
+        return self._transport_class(*args, **own)
 
     def _become_client(
         self, core: ClientCore, transport: object, /, *, cookies: CookieTypes | None, headers: Any, **options: Any

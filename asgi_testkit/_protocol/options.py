@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from .._types import Background
 
 #: Seconds from which on a limit is none: thirty years.
 _FOREVER = 1e9
+
+
+class TransportOptions(TypedDict, total=False):
+    """The options that `ASGITransport` explains, and that both clients hand to it."""
+
+    write_buffer: int
+    background: Background
+    disconnect_grace: float
+    strict: bool
+    compression: bool
+    max_message_size: int | None
+    scope: Mapping[str, Any] | None
+    asgi_extensions: Mapping[str, Any] | None
 
 
 class ExchangeOptions(NamedTuple):
