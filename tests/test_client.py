@@ -23,7 +23,7 @@ from asgi_testkit import (
     TestClient,
     WrongEventLoopError,
 )
-from asgi_testkit._client.core import with_user_agent
+from asgi_testkit._client.client import with_user_agent
 from asgi_testkit._client.library import library_of
 from asgi_testkit._conversation.loop import soon_threadsafe
 

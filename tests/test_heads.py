@@ -30,8 +30,8 @@ from hypothesis import strategies as st
 
 from asgi_testkit import ASGITransport, AsyncClient, Receive, Scope, Send, TestClient
 from asgi_testkit._blocking.transport import BlockingTransport
+from asgi_testkit._client.client import with_user_agent
 from asgi_testkit._client.cookies import CookiesForAnyHost, DotlessHostJar
-from asgi_testkit._client.core import with_user_agent
 from asgi_testkit._client.library import derived, library_of
 
 from .backends import BACKENDS, Backend

@@ -14,8 +14,7 @@ import pytest
 from asgi_testkit import ASGITransport, AsyncClient, BlockingExchange, HTTPExchange, TestClient, WebSocketConnection
 from asgi_testkit._blocking.client import BlockingClient
 from asgi_testkit._blocking.session import WebSocketSession
-from asgi_testkit._client.client import AwaitedClient
-from asgi_testkit._client.core import AppClient, ClientOptions
+from asgi_testkit._client.client import AppClient, AwaitedClient, ClientOptions
 from asgi_testkit._client.session import AsyncWebSocketSession, Session
 from asgi_testkit._protocol.options import TransportOptions
 

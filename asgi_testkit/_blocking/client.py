@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, cast
 import anyio
 import httpx
 
+from .._client.client import CLIENT_NAME, AppClient, ClientCore, ClientOptions, Session
 from .._client.cookies import CookieTypes
-from .._client.core import CLIENT_NAME, AppClient, ClientCore, ClientOptions, Session
 from .._client.library import URL, Cookies, HTTPXClient, Request, Response, derived, library_of
 from .._client.transport import ASGITransport
 from .._types import Address, ASGIApp, LifespanMode, public

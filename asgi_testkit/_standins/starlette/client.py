@@ -17,8 +17,8 @@ import starlette.exceptions
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..._blocking.client import BlockingClient
+from ..._client.client import CLIENT_NAME
 from ..._client.cookies import CookieTypes
-from ..._client.core import CLIENT_NAME
 from ..._client.library import bound
 from ..._types import Address, ASGIApp, LifespanMode
 from ..names import REPLACEMENT
