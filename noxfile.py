@@ -42,12 +42,14 @@ WHEEL_SLICE = [f"tests/test_{each}.py" for each in ("project", "docs", "client",
 measured: list[str] = []
 ran_on_httpx2: list[str] = []
 
-# A worker for each core: the suite keeps one of them busy for minutes. ALL has it run the tests that are marked as slow, too.
+# A worker for each core: the suite keeps one of them busy for minutes. ALL has it run the slow tests, too.
 PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
 ALL = ("-m", "")
 
-# The slow tests that notice an old version of a dependency: what is compared with httpx's own, the docs, and whole suites.
-OF_VERSIONS = [f"tests/{each}.py" for each in ("test_heads", "test_docs", "test_fixtures", "integrations/test_one_flag")]
+# The slow tests that notice an old version of a dependency: comparisons with httpx's own, the docs, whole suites.
+OF_VERSIONS = [
+    f"tests/{each}.py" for each in ("test_docs", "test_fixtures", "test_heads", "integrations/test_one_flag")
+]
 
 
 def group(name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from asgi_testkit import AsyncClient, Receive, Scope, Send
+from asgi_testkit._client.library import library_of
 from asgi_testkit._client.request import body_of as body_of_request
 from asgi_testkit._conversation.request_body import RequestBody
 from asgi_testkit._conversation.wakeup import Wakeup
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 def body_of(stream: Any) -> RequestBody:
     request = httpx.Request("POST", "http://testserver/", stream=stream)
-    return RequestBody(body_of_request(request), name="POST /", reader=Wakeup(), waiter=Wakeup())
+    return RequestBody(body_of_request(request, library_of(request)), name="POST /", reader=Wakeup(), waiter=Wakeup())
 
 
 async def taken(body: RequestBody) -> list[tuple[bytes, bool]]:

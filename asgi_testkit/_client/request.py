@@ -179,14 +179,13 @@ def send_once(request: httpx.Request) -> None:
         _SENT.add(request.stream)
 
 
-def body_of(request: httpx.Request) -> Body:
+def body_of(request: httpx.Request, http: HTTPLibrary) -> Body:
     """Return the body of a request that is about to be sent.
 
     Raises:
         TypeError: It cannot be iterated asynchronously.
         httpx.StreamConsumed: As `send_once`.
     """
-    http = library_of(request)
     stream = request.stream
     if isinstance(stream, http.ByteStream):
         try:

@@ -157,10 +157,11 @@ class AppTransport(Generic[Request, Response]):
             response = await self._upgrade(sent, scope)
             return response  # type: ignore[no-any-return]
         options = self._options_for(sent, scope)
-        exchange = self.exchange_class(self._opening(self._call, sent, scope, options), body_of(sent))
+        http = library_of(sent)
+        exchange = self.exchange_class(self._opening(self._call, sent, scope, options), body_of(sent, http))
         self._unsettled.add(exchange)
         await exchange.start()
-        response = await response_to(exchange, library_of(sent))
+        response = await response_to(exchange, http)
         return response  # type: ignore[no-any-return]
 
     def _opening(self, call: SingleCallable, request: httpx.Request, scope: Scope, options: ExchangeOptions) -> Opening:

@@ -154,6 +154,8 @@ class LifespanManager:
     # The app's side
 
     def _call_app(self) -> Awaitable[None]:
+        if self._observer is None:
+            return self._call(self.scope, self._receive, self._send)
         return observer.call(self._call, self, self._receive, self._send, self._observer)
 
     def _app_ended(self) -> None:

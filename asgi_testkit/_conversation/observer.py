@@ -55,11 +55,9 @@ current: Observer | None = None
 
 
 def call(
-    app: SingleCallable, conversation: Observed, receive: Receive, send: Send, observer: Observer | None
+    app: SingleCallable, conversation: Observed, receive: Receive, send: Send, observer: Observer
 ) -> Awaitable[Any]:
-    """Call an app with its side of a conversation. The observer, if there is one, hears of each message."""
-    if observer is None:
-        return app(conversation.scope, receive, send)
+    """Call an app with its side of a conversation; the observer hears of each message."""
 
     async def observed_receive() -> Message:
         message = await receive()

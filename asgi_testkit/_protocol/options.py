@@ -76,7 +76,9 @@ def duration(value: Any, name: str) -> float | None:
 
 def timeouts_of(extensions: Mapping[str, Any]) -> Mapping[str, float | None]:
     """Return the timeouts in a request's extensions: ``connect``, ``read``, ``write`` and ``pool``."""
-    given = mapping(extensions.get("timeout", {}), 'extensions={"timeout": ...}')
+    given = extensions.get("timeout", {})
+    if type(given) is not dict:
+        given = mapping(given, 'extensions={"timeout": ...}')
     for value in given.values():
         if type(value) is not float or not 0.0 <= value <= _FOREVER:
             return {name: duration(value, f"timeout= ({name})") for name, value in given.items()}
