@@ -76,7 +76,7 @@ def duration(value: Any, name: str) -> float | None:
 
 def timeouts_of(extensions: Mapping[str, Any]) -> Mapping[str, float | None]:
     """Return the timeouts in a request's extensions: ``connect``, ``read``, ``write`` and ``pool``."""
-    given = extensions.get("timeout", {})
+    given: Mapping[str, float | None] = extensions.get("timeout", {})
     if type(given) is not dict:
         given = mapping(given, 'extensions={"timeout": ...}')
     for value in given.values():
