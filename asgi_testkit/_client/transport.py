@@ -10,9 +10,10 @@ import anyio
 import httpx
 
 from .._conversation import observer
-from .._conversation.conversation import Conversation, Opening
+from .._conversation.conversation import Conversation
 from .._conversation.http import HTTPExchange
 from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoint
+from .._conversation.opening import Opening
 from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
 from .._protocol.app import as_single_callable

@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property, lru_cache
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from collections.abc import Awaitable
+from functools import cached_property
+from typing import Any, ClassVar, NoReturn
 
 import anyio
 import anyio.lowlevel
 
 from .._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
-from .._protocol.options import ExchangeOptions, duration, mapping
-from .._types import Message, Scope, SingleCallable, T
-from .errors import MakeError, Trouble
+from .._protocol.options import ExchangeOptions, duration
+from .._protocol.scope import spec_version
+from .._types import Message, Scope, T
+from .departure import is_departure
+from .errors import Trouble
 from .loop import HomeLoop, cancelled_for_good, checkpoint, one_round
-from .observer import Observer, call
+from .observer import call
+from .opening import Opening
 from .task import IndependentTask
 from .wakeup import Wakeup
-
-
-class Opening(NamedTuple):
-    """What a conversation begins with.
-
-    Attributes:
-        app: What is called.
-        scope: What it is called with.
-        options: How the conversation is to go.
-        timeouts: Seconds, or None for no limit, for ``read`` and ``write``.
-        make_error: Makes the errors that the client raises.
-        on_settled: Called with the conversation when nothing of it is left to see to.
-        observer: Who hears of it.
-    """
-
-    app: SingleCallable
-    scope: Scope
-    options: ExchangeOptions
-    timeouts: Mapping[str, float | None]
-    make_error: MakeError
-    on_settled: Callable[[Any], object]
-    observer: Observer | None = None
 
 
 class Conversation(ABC):
@@ -92,10 +73,7 @@ class Conversation(ABC):
         self._observer = opening.observer
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self.for_client: Wakeup = Wakeup()
-        asgi = self.scope["asgi"]
-        if type(asgi) is not dict:  # a test has replaced it
-            asgi = mapping(asgi, "scope['asgi']")
-        self._spec_version = _version(str(asgi.get("spec_version", "2.0")))
+        self._spec_version = spec_version(self.scope)
 
     # For tests
 
@@ -402,7 +380,7 @@ class Conversation(ABC):
             to_be_asked = told_to_raise and self._task.returned and not self._disconnected
             omission = self._omission() if to_be_asked else ""
             return self.violation(f"application returned while {omission}".rstrip()) if omission else None
-        if self._disconnected and _is_departure(error):
+        if self._disconnected and is_departure(error):
             return None
         return error if told_to_raise or isinstance(error, KeyboardInterrupt | SystemExit) else None
 
@@ -419,35 +397,3 @@ class Conversation(ABC):
     @abstractmethod
     def _omission(self) -> str:
         """Say which state an app that has returned has left the conversation in, and what to check; "" for none."""
-
-
-@lru_cache
-def _version(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split("."))
-    except ValueError:
-        msg = f"scope['asgi']['spec_version'] is a str such as '2.4', not {text!r}"
-        raise ValueError(msg) from None
-
-
-#: What frameworks make of ``ClientDisconnected``: exceptions of their own, by package.
-_DEPARTURES = {
-    "starlette": {"ClientDisconnect", "WebSocketDisconnect"},
-    "falcon": {"WebSocketDisconnected"},
-    "lilya": {"ClientDisconnect", "WebSocketDisconnect"},
-}
-
-
-def _is_departure(error: BaseException) -> bool:
-    """Whether `error` only passes on what ``send()`` said of the client's departure, as it is or as a framework has it.
-
-    What an app raises by itself while it deals with that is a failure of its own.
-    """
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_departure(inner) for inner in error.exceptions)
-    if isinstance(error, ClientDisconnected):
-        return True
-    of_framework = any(
-        kind.__name__ in _DEPARTURES.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__
-    )
-    return of_framework and isinstance(error.__cause__ or error.__context__, ClientDisconnected)

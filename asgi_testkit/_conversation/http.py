@@ -12,10 +12,11 @@ from .._errors import ASGIProtocolError
 from .._protocol.extensions import FileBody
 from .._protocol.http import HTTPResponseState, State
 from .._types import Message, public
-from .conversation import Conversation, Opening
+from .conversation import Conversation
 from .errors import Trouble
 from .file_body import messages_of
 from .loop import checkpoint
+from .opening import Opening
 from .request_body import Body, RequestBody
 
 _WHAT_TO_CHECK = {

@@ -11,9 +11,10 @@ import anyio.lowlevel
 from .._errors import ASGIProtocolError, WebSocketDisconnect
 from .._protocol.websocket import ABNORMAL, NO_CODE, State, WebSocketState
 from .._types import Message, public
-from .conversation import Conversation, Opening
+from .conversation import Conversation
 from .errors import Trouble
 from .loop import checkpoint, in_turn
+from .opening import Opening
 
 #: How much the client may be ahead of the app, in bytes or characters. One more message fits always.
 READ_BUFFER = 65536

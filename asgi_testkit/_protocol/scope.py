@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from .._types import Address, Scope
 from .extensions import DEBUG, DENIAL
 from .fields import REMEMBERED, TOKEN
+from .options import mapping
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -127,6 +128,26 @@ def _header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
         msg = f"no HTTP client can send the header {name!r}: {value!r}"
         raise ValueError(msg)
     return name.lower(), value.strip(b" \t")
+
+
+def spec_version(scope: Scope) -> tuple[int, ...]:
+    """Return the version of the spec that a scope advertises, which a test may have replaced.
+
+    Raises:
+        TypeError: ``scope["asgi"]`` is no mapping.
+        ValueError: The version is none.
+    """
+    asgi = scope["asgi"]
+    return _version(str((asgi if type(asgi) is dict else mapping(asgi, "scope['asgi']")).get("spec_version", "2.0")))
+
+
+@lru_cache
+def _version(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        msg = f"scope['asgi']['spec_version'] is a str such as '2.4', not {text!r}"
+        raise ValueError(msg) from None
 
 
 def decode_path(raw_path: bytes) -> str:

@@ -1,0 +1,27 @@
+"""Tells an app that fails from one that only passes on that the client has gone."""
+
+from __future__ import annotations
+
+from .._errors import ClientDisconnected
+
+#: What frameworks make of ``ClientDisconnected``: exceptions of their own, by package.
+_DEPARTURES = {
+    "starlette": {"ClientDisconnect", "WebSocketDisconnect"},
+    "falcon": {"WebSocketDisconnected"},
+    "lilya": {"ClientDisconnect", "WebSocketDisconnect"},
+}
+
+
+def is_departure(error: BaseException) -> bool:
+    """Whether `error` only passes on what ``send()`` said of the client's departure, as it is or as a framework has it.
+
+    What an app raises by itself while it deals with that is a failure of its own.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_departure(inner) for inner in error.exceptions)
+    if isinstance(error, ClientDisconnected):
+        return True
+    of_framework = any(
+        kind.__name__ in _DEPARTURES.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__
+    )
+    return of_framework and isinstance(error.__cause__ or error.__context__, ClientDisconnected)

@@ -1,0 +1,33 @@
+"""Opening: what a conversation begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from .._protocol.options import ExchangeOptions
+from .._types import Scope, SingleCallable
+from .errors import MakeError
+from .observer import Observer
+
+
+class Opening(NamedTuple):
+    """What a conversation begins with.
+
+    Attributes:
+        app: What is called.
+        scope: What it is called with.
+        options: How the conversation is to go.
+        timeouts: Seconds, or None for no limit, for ``read`` and ``write``.
+        make_error: Makes the errors that the client raises.
+        on_settled: Called with the conversation when nothing of it is left to see to.
+        observer: Who hears of it.
+    """
+
+    app: SingleCallable
+    scope: Scope
+    options: ExchangeOptions
+    timeouts: Mapping[str, float | None]
+    make_error: MakeError
+    on_settled: Callable[[Any], object]
+    observer: Observer | None = None
