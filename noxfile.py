@@ -136,16 +136,8 @@ def wheel(session: nox.Session) -> None:
     It runs on httpx2, and is a slice of the suite if `tests` has run all of it on that.
     """
     tmp = Path(session.create_tmp())
-    shutil.rmtree(tmp)
     session.install("build", *group("tests"))
-    session.run("python", "-m", "build", "--outdir", str(tmp))
-    [built_sdist], [built_wheel] = tmp.glob("*.tar.gz"), tmp.glob("*.whl")
-
-    contents = zipfile.ZipFile(built_wheel).namelist()
-    if "asgi_testkit/py.typed" not in contents:
-        session.error("py.typed is missing in the wheel")
-    if stray := [name for name in contents if not name.startswith(("asgi_testkit/", "asgi_testkit-"))]:
-        session.error(f"the wheel holds more than the package: {stray}")
+    built_sdist, built_wheel = built(session, tmp)
 
     with tarfile.open(built_sdist) as archive:
         archive.extractall(tmp, filter="data")
@@ -155,6 +147,33 @@ def wheel(session: nox.Session) -> None:
     which = WHEEL_SLICE if ran_on_httpx2 else []
     with session.chdir(tree):
         session.run("python", "-m", *PYTEST, *which, *session.posargs, env={"SUITE_HTTP": "httpx2"})
+
+
+def built(session: nox.Session, folder: Path) -> tuple[Path, Path]:
+    """Build sdist and wheel into a folder, which is emptied before, and check what they hold."""
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    [built_sdist], [built_wheel] = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    contents = zipfile.ZipFile(built_wheel).namelist()
+    if missing := {str(path) for path in Path("asgi_testkit").glob("**/*.py")} - set(contents):
+        session.error(f"missing in the wheel: {missing}")
+    if "asgi_testkit/py.typed" not in contents:
+        session.error("py.typed is missing in the wheel")
+    if stray := [name for name in contents if not name.startswith(("asgi_testkit/", "asgi_testkit-"))]:
+        session.error(f"the wheel holds more than the package: {stray}")
+    return built_sdist, built_wheel
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build what is to be published into dist/, and check it. Nothing is uploaded. On demand: `nox -s release`."""
+    session.install("build", "twine")
+    built_sdist, built_wheel = built(session, Path("dist"))
+    session.run("twine", "check", "--strict", str(built_sdist), str(built_wheel))
+    version = built_wheel.name.split("-")[1]
+    if f"\n## {version} " not in Path("docs/changelog.md").read_text(encoding="utf-8"):
+        session.error(f"docs/changelog.md has no heading for {version}, with its date")
+    session.log(f"{version} is in dist/. docs/releases.md says how it goes on.")
 
 
 @nox.session
