@@ -43,7 +43,7 @@ measured: list[str] = []
 ran_on_httpx2: list[str] = []
 
 # A worker for each core: the suite keeps one of them busy for minutes.
-PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
+PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal", "-m", "")
 
 
 def group(name: str) -> tuple[str, ...]:

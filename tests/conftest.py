@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import Any
 
@@ -15,6 +16,20 @@ from .faces import AwaitedFace, BlockingFace, Face
 def pytest_configure() -> None:
     """Have Ctrl-C raise: a shell ignores it in what it runs in the background, and in all that is started there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+#: The ids of loops on which hardly a test ends otherwise than on plain asyncio.
+SELDOM_DIFFERENT = {"eager", "uvloop"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what calls `run_program`, or has a fixture of that name, and what runs on such a loop."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            uses = {*item.fixturenames, *item.function.__code__.co_names}
+            loops = set(re.findall(r"\w+", item.callspec.id)) if hasattr(item, "callspec") else set()
+            if "run_program" in uses or loops & SELDOM_DIFFERENT:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

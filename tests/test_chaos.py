@@ -30,6 +30,8 @@ from asgi_testkit import (
 
 from .backends import BACKENDS, Backend
 
+pytestmark = pytest.mark.slow
+
 START = {"type": "http.response.start", "status": 200, "headers": []}
 LENGTH = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")]}
 BODY = {"type": "http.response.body", "body": b"abc", "more_body": True}

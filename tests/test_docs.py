@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,29 +91,51 @@ def refuse_tests_that_hide_others(name: str, source: str) -> None:
 CONFIGURATION = "[tool:pytest]\nasyncio_default_fixture_loop_scope = function\n"
 
 
-def run(page: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Write a page's files, and run pytest on all of them as a reader would."""
-    for name, text in {"setup.cfg": CONFIGURATION, **page}.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    options = [
-        *("-p", "anyio", "-p", "asyncio"),  # and no other plugin: to load them all takes three times as long
-        *("-p", "no:cacheprovider", "-W", "error"),
-        *("-o", "python_files=*.py"),  # what is no test is imported at least
-    ]
+class Outcome(NamedTuple):
+    """What a run of pytest has come to."""
+
+    code: int
+    output: str
+
+
+Run = Callable[[dict[str, str]], Outcome]
+
+
+@pytest.fixture(scope="session")
+def pages() -> Iterator[subprocess.Popen[str]]:
+    """The program that runs pytest in folders."""
     env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     env["PYTHONPATH"] = str(Path(asgi_testkit.__file__).parent.parent)  # in a checkout it may not be installed
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *options], cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(Path(__file__).with_name("pages.py"))]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        yield program
+
+
+@pytest.fixture
+def run(pages: subprocess.Popen[str], tmp_path: Path) -> Run:
+    """Write a page's files, and run pytest on all of them as a reader would."""
+    assert pages.stdin is not None
+    assert pages.stdout is not None
+    ask, answers = pages.stdin, pages.stdout
+
+    def run(page: dict[str, str]) -> Outcome:
+        for name, text in {"setup.cfg": CONFIGURATION, **page}.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        print(tmp_path, file=ask, flush=True)
+        code = int(answers.readline())
+        return Outcome(code, (tmp_path / "output.txt").read_text(encoding="utf-8"))
+
+    return run
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in PAGES])
-def test_the_snippets_of_a_page_run(path: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_snippets_of_a_page_run(path: Path, run: Run) -> None:
     page = files(path.read_text(encoding="utf-8"))
     if page:
-        outcome = run(page, tmp_path)
-        assert outcome.returncode == 0, f"{path} (line numbers are the page's)\n{outcome.stdout}{outcome.stderr}"
+        outcome = run(page)
+        assert outcome.code == 0, f"{path} (line numbers are the page's)\n{outcome.output}"
 
 
 def test_there_are_snippets_in_the_readme_and_in_the_docs() -> None:
@@ -122,15 +144,16 @@ def test_there_are_snippets_in_the_readme_and_in_the_docs() -> None:
     assert any(docs)
 
 
-def test_a_failing_snippet_is_noticed_and_its_line_on_the_page_is_told(tmp_path: Path) -> None:
-    page = files("# A page\n\n```python\ndef test_it():\n    assert 1 == 2\n```\n")
-    outcome = run(page, tmp_path)
-    assert outcome.returncode == 1
-    assert "test_line_3.py:5: AssertionError" in outcome.stdout
+@pytest.mark.slow
+def test_a_failing_snippet_is_noticed_and_its_line_on_the_page_is_told(run: Run) -> None:
+    outcome = run(files("# A page\n\n```python\ndef test_it():\n    assert 1 == 2\n```\n"))
+    assert outcome.code == 1
+    assert "test_line_3.py:5: AssertionError" in outcome.output
 
 
-def test_snippets_without_a_test_are_noticed(tmp_path: Path) -> None:
-    assert run(files("```python\nx = 1\n```\n"), tmp_path).returncode != 0
+@pytest.mark.slow
+def test_snippets_without_a_test_are_noticed(run: Run) -> None:
+    assert run(files("```python\nx = 1\n```\n")).code != 0
 
 
 def test_a_fence_may_name_its_file_and_may_continue_the_one_before() -> None:

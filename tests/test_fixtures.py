@@ -14,6 +14,8 @@ import pytest
 
 import asgi_testkit
 
+pytestmark = pytest.mark.slow
+
 Suite = Callable[..., str]
 
 #: Says in `story` what happens to it. The loop that a request runs in is the startup's.

@@ -476,6 +476,7 @@ several = settings(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_randomness")
 @given(steps)
 @settings(several, max_examples=200)
@@ -483,6 +484,7 @@ def test_random_steps_come_out_alike(todo: list[Any]) -> None:
     asyncio.run(compare_awaited(todo, {}))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_randomness")
 @given(steps, clients, hooks, mounts)
 @settings(several, max_examples=200)
@@ -490,6 +492,7 @@ def test_random_clients_come_out_alike(todo: list[Any], options: dict[str, Any],
     asyncio.run(compare_awaited(todo, {**options, "event_hooks": hooks}, mounts))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_randomness")
 @given(steps, clients)
 @settings(several, max_examples=50)

@@ -38,6 +38,8 @@ from .wire import (
     text,
 )
 
+pytestmark = pytest.mark.slow
+
 DEFLATE = {"sec-websocket-extensions": "permessage-deflate"}
 MANY = 60
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 #: Suites that pass without the flag, and with it. Each prints where the classes that it uses come from.
 STARLETTE = """
 import starlette.testclient

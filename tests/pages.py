@@ -1,0 +1,52 @@
+"""Runs pytest in folders that it reads the names of: each in a fork of this process, which has imported what most need.
+
+To start Python and to import pytest, FastAPI and httpx anew for each page of the docs would take most of the time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+import aiosqlite  # noqa: F401 - imported before the fork
+import fastapi  # noqa: F401
+import httpx
+import pytest
+
+import asgi_testkit
+
+#: What a reader has at hand. Other plugins are not loaded; these are named by their modules, which nobody has imported.
+OPTIONS = (
+    *("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin"),
+    *("-p", "no:cacheprovider", "-W", "error"),
+    *("-o", "python_files=*.py"),  # what is no test is imported at least
+)
+
+
+def run(folder: str) -> int:
+    """Run pytest in a folder, its output in a file there. Return its exit code."""
+    child = os.fork()
+    if not child:
+        code = 70
+        with open(os.path.join(folder, "output.txt"), "w", encoding="utf-8") as output:  # noqa: PTH118, PTH123
+            os.chdir(folder)
+            sys.path.insert(0, folder)
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+                code = pytest.main([*OPTIONS])
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main() -> None:
+    """Answer each line of input, a folder, by a line of output, the exit code."""
+    for name in asgi_testkit.__all__:
+        getattr(asgi_testkit, name)
+    assert httpx.__version__
+    for line in sys.stdin:
+        sys.stdout.write(f"{run(line.rstrip())}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
