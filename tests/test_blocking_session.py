@@ -6,7 +6,6 @@ import contextvars
 import gc
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ from asgi_testkit import (
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c
 from .messages import Gate, Recorder, accept, echo, hang_up, hello, say
-from .programs import ROOT
+from .programs import PYTHON, ROOT
 
 Opener = Callable[..., Any]
 
@@ -551,7 +550,7 @@ print(sorted(thread.name for thread in threading.enumerate() if not thread.daemo
 
 @pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
 def test_a_program_that_is_interrupted_ends_by_itself(backend_name: str) -> None:
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", INTERRUPTED, backend_name]
+    command = [*PYTHON, "-c", INTERRUPTED, backend_name]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "inside\n"

@@ -7,7 +7,6 @@ import gc
 import inspect
 import signal
 import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,7 +26,7 @@ from asgi_testkit._tasks import current_loop
 from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c
 from .messages import Gate, body, hello, start
-from .programs import ROOT
+from .programs import PYTHON, ROOT
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
@@ -833,7 +832,7 @@ print(sorted(thread.name for thread in threading.enumerate() if not thread.daemo
 @pytest.mark.parametrize("opened", ["entered", "bare"])
 @pytest.mark.parametrize("backend_name", ["asyncio", "trio"])
 def test_a_program_that_is_interrupted_ends_by_itself(backend_name: str, opened: str) -> None:
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", INTERRUPTED, backend_name, opened]
+    command = [*PYTHON, "-c", INTERRUPTED, backend_name, opened]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "inside\n"
