@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from asgi_testkit import Receive, Scope, Send
+from asgi_testkit._conversation.wakeup import ROUNDS_TO_NOTICE
 
 
 async def start(send: Send, *headers: tuple[bytes, bytes], status: int = 200) -> None:
@@ -57,6 +59,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await accept(send)
     while (message := await receive())["type"] == "websocket.receive":
         await send({**message, "type": "websocket.send"})
+
+
+async def several_rounds() -> None:
+    """Let the loop go round more often than an app is given to take notice of a disconnect."""
+    for _ in range(4 * ROUNDS_TO_NOTICE):
+        await anyio.lowlevel.checkpoint()
 
 
 class Gate:

@@ -27,7 +27,7 @@ from asgi_testkit import (
 )
 
 from .faces import Face
-from .messages import Gate, Recorder, body, hello, start
+from .messages import Gate, Recorder, body, hello, several_rounds, start
 
 # The response
 
@@ -566,7 +566,7 @@ def test_an_app_that_listens_has_its_grace_to_end_by_itself(face: Face) -> None:
         await receive()
         await start(send)
         noticed((await receive())["type"])
-        await anyio.sleep(0.01)  # a grace is time
+        await several_rounds()  # a grace is time
         noticed("by itself")
 
     with face.bare(app) as client, client.stream():
@@ -582,7 +582,7 @@ def test_an_app_that_notices_in_a_moment_has_its_grace_too(face: Face) -> None:
         await start(send)
         await body(send, b"x" * 70_000, more=True)  # held back, and let go by the disconnect
         noticed((await receive())["type"])
-        await anyio.sleep(0.01)  # a grace is time
+        await several_rounds()  # a grace is time
         noticed("by itself")
 
     with face.bare(app) as client, client.stream():
@@ -1139,7 +1139,7 @@ def test_what_is_detached_is_awaited_when_the_client_closes(face: Face, listens:
         await hello(scope, receive, send)
         if listens:
             await receive()
-        await anyio.sleep(0.02)  # a grace is time
+        await anyio.sleep(0.02)  # longer than the request
         done("background")
 
     with face.bare(app, background="detach") as client:

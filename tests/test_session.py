@@ -27,7 +27,7 @@ from asgi_testkit import (
 )
 from asgi_testkit._tasks import current_loop
 
-from .messages import Recorder, accept, deny, echo, hang_up, say
+from .messages import Recorder, accept, deny, echo, hang_up, say, several_rounds
 
 pytestmark = pytest.mark.anyio
 
@@ -371,7 +371,7 @@ async def test_a_handshake_that_is_cancelled_lets_the_app_finish_within_its_grac
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         heard(await receive())
-        await anyio.sleep(0.01)  # a grace is time
+        await several_rounds()  # a grace is time
         heard("finished")
 
     heard = Recorder()
@@ -387,7 +387,7 @@ async def test_a_block_that_is_cancelled_closes_the_connection_and_sees_the_app_
         await receive()
         await accept(send)
         heard((await receive())["code"])
-        await anyio.sleep(0.01)  # a grace is time
+        await several_rounds()  # a grace is time
         heard("finished")
 
     heard = Recorder()

@@ -27,7 +27,7 @@ from asgi_testkit._tasks import current_loop
 from asgi_testkit.starlette import TestClient, WebSocketDisconnect, WebSocketTestSession
 
 from .backends import BACKENDS, Backend
-from .messages import Recorder, accept, body, deny, echo, hang_up, hello, say, start
+from .messages import Recorder, accept, body, deny, echo, hang_up, hello, say, several_rounds, start
 from .programs import run_program
 
 Opener = Callable[..., TestClient]
@@ -503,7 +503,7 @@ def test_an_app_that_has_refused_the_handshake_has_its_grace_to_clean_up(how: st
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await (deny(send, status=403, chunks=(b"no",)) if how == "denial" else send({"type": "websocket.close"}))
-        await anyio.sleep(0.01)  # a file is closed in a worker thread, say
+        await several_rounds()  # a file is closed in a worker thread, say
         story("cleaned up")
 
     with pytest.raises(WebSocketDisconnect), client_of(app).websocket_connect("/"):

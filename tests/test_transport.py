@@ -21,7 +21,7 @@ from asgi_testkit import ASGITransport, AsyncClient, HTTPExchange, Receive, Scop
 from asgi_testkit._handshake import offer
 
 from .backends import Backend
-from .messages import Recorder, body, hello, raises, start
+from .messages import Recorder, body, hello, raises, several_rounds, start
 
 pytestmark = pytest.mark.anyio
 
@@ -426,7 +426,7 @@ async def test_a_cancelled_request_lets_the_app_finish_within_its_grace() -> Non
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await receive()
-        await anyio.sleep(0.01)  # a grace is time
+        await several_rounds()  # a grace is time
         finished(True)
 
     async with client_for(app) as client:

@@ -31,7 +31,7 @@ from asgi_testkit._handshake import offer
 
 from .apps import RECEIVE, STARTED, STOPPED, Living
 from .faces import Client, Face, Socket
-from .messages import Gate, Recorder, accept, deny, echo, hang_up, say
+from .messages import Gate, Recorder, accept, deny, echo, hang_up, say, several_rounds
 
 LENIENT = {"asgi": {"raise_server_exceptions": False}}
 
@@ -1790,7 +1790,7 @@ def test_when_the_block_is_left_the_app_has_cleaned_up(face: Face) -> None:
     async def listen(receive: Receive, send: Send) -> None:
         try:
             story(await receive())
-            await anyio.sleep(0.01)  # a grace is time
+            await several_rounds()  # a grace is time
             story("by itself")
         finally:
             story("cleaned up")
@@ -1811,7 +1811,7 @@ def test_an_app_that_has_unread_messages_has_its_grace_too(face: Face) -> None:
 
     async def listen(receive: Receive, send: Send) -> None:
         await gate.wait()
-        await anyio.sleep(0.02)  # a grace is time
+        await several_rounds()  # a grace is time
         while (message := await receive())["type"] == "websocket.receive":
             story(message["text"])
         story(message["code"])
@@ -1831,7 +1831,7 @@ def test_an_app_that_is_held_back_in_its_send_has_its_grace_too(face: Face) -> N
             await say(send, bytes(70_000))
         except OSError as error:
             story(type(error).__name__)
-            await anyio.sleep(0.01)  # a grace is time
+            await several_rounds()  # a grace is time
             story("by itself")
 
     with face.bare(scripted(flood)) as client, client.connect():
