@@ -42,8 +42,14 @@ WHEEL_SLICE = [f"tests/test_{each}.py" for each in ("project", "docs", "client",
 measured: list[str] = []
 ran_on_httpx2: list[str] = []
 
-# A worker for each core: the suite keeps one of them busy for minutes.
-PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal", "-m", "")
+# A worker for each core: the suite keeps one of them busy for minutes. ALL has it run the slow tests, too.
+PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
+ALL = ("-m", "")
+
+# The slow tests that notice an old version of a dependency: comparisons with httpx's own, the docs, whole suites.
+OF_VERSIONS = [
+    f"tests/{each}.py" for each in ("test_docs", "test_fixtures", "test_heads", "integrations/test_one_flag")
+]
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -83,12 +89,12 @@ def tests(session: nox.Session) -> None:
     version = str(session.python)
     session.install("-e", ".", *group("tests"))
     if version == ON_HTTPX2:
-        session.run("python", "-m", *PYTEST, *session.posargs, env={"SUITE_HTTP": "httpx2"})
+        session.run("python", "-m", *PYTEST, *ALL, *session.posargs, env={"SUITE_HTTP": "httpx2"})
         ran_on_httpx2.append(version)
         return
     data = {"COVERAGE_FILE": f".coverage.{version}"}
     session.run("coverage", "erase", env=data)
-    session.run("coverage", "run", "-m", *PYTEST, *session.posargs, env=data)
+    session.run("coverage", "run", "-m", *PYTEST, *ALL, *session.posargs, env=data)
     measured.append(version)
 
 
@@ -115,11 +121,13 @@ def out_of_reach(versions: list[str]) -> str:
 
 @nox.session(python=OLDEST)
 def lowest(session: nox.Session) -> None:
-    """Run the suite with the oldest versions that the package says it works with."""
+    """Run the suite with the oldest versions that it works with, without the slow tests that do not depend on them."""
     oldest = [re.sub(r">=([\d.]+).*", r"==\1", each) for each in PYPROJECT["project"]["dependencies"]]
     peer = "httpx-ws==0.8.2"  # the last one that works with that anyio, whatever later ones say of themselves
     session.install("-e", ".", *oldest, peer, *group("tests"))
     session.run("python", "-m", *PYTEST, *session.posargs)
+    if not session.posargs:
+        session.run("python", "-m", *PYTEST, "-m", "slow", *OF_VERSIONS)
 
 
 @nox.session
@@ -146,7 +154,7 @@ def wheel(session: nox.Session) -> None:
     session.install(str(built_wheel))
     which = WHEEL_SLICE if ran_on_httpx2 else []
     with session.chdir(tree):
-        session.run("python", "-m", *PYTEST, *which, *session.posargs, env={"SUITE_HTTP": "httpx2"})
+        session.run("python", "-m", *PYTEST, *ALL, *which, *session.posargs, env={"SUITE_HTTP": "httpx2"})
 
 
 def built(session: nox.Session, folder: Path) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""What the user handed over as the app: any ASGI callable, made an ASGI 3 one, or a clear refusal."""
+"""Makes an ASGI 3 application of any ASGI callable, or refuses what is none."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _takes(signature: inspect.Signature, count: int) -> bool:
 
 
 class CheckedCallable:
-    """A callable that may turn out to be no asynchronous one."""
+    """A callable of three arguments that may not be asynchronous: checked when it is called."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The way of a blocking request: into the loop of another thread, and back with its response."""
+"""The transport of a blocking client: sends a request to the event loop, and brings the response back."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class BlockingTransport:
 
 
 class BlockingStream(OwnStream):
-    """The body of a response, fetched as it is read: what is there comes in one trip.
+    """The body of a response, fetched from the event loop as it is read.
 
     There is a ``SyncByteStream`` of the library to derive it from.
     """
@@ -249,7 +249,7 @@ def _as_async(request: httpx.Request, hop: Hop) -> httpx.Request:
 
 
 class CallersStream:
-    """A blocking iterable of the test as a body. Its chunks are made in the test's own thread, during its calls.
+    """The body of a blocking request, for the event loop: its chunks are made in the test's own thread.
 
     There is an ``AsyncByteStream`` of the library to derive it from.
     """

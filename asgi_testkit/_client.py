@@ -16,7 +16,7 @@ from ._types import Address, ASGIApp, Background, LifespanMode, public
 
 
 class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
-    """What `AsyncClient` adds to the client of either HTTP library, which it has to be derived from as well."""
+    """`AsyncClient` without its base class, which is httpx's or httpx2's ``AsyncClient``."""
 
     def __init__(  # noqa: D417 - what the transport explains is named, several in a line
         self,

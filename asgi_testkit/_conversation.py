@@ -1,4 +1,4 @@
-"""A call of the app and the client at the other end of it: what HTTP and WebSocket have in common."""
+"""Conversation: one call of the app, and what HTTP and WebSocket have in common."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ._types import Message, Scope, SingleCallable, T
 
 
 class Conversation(ABC):
-    """A call of the app, and how the two sides part.
+    """One call of the app: how it starts, is waited for, is disconnected, and ends.
 
     Whatever the client waits for, it may get ``httpx.ReadTimeout`` instead: the app was silent for longer than the read
     timeout, and has been stopped. Or ``httpx.ReadError``: the client was closed meanwhile; with

@@ -89,7 +89,7 @@ def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:
 
 
 class LazyCookies:
-    """Cookies that look at a response only where it sets any: for httpx, the search in vain is long work.
+    """The library's ``Cookies``, which skip a response that sets no cookie: httpx takes long to find none.
 
     There are ``Cookies`` of the library to derive them from.
     """
@@ -105,7 +105,7 @@ class LazyCookies:
 
 
 class CookiesForAnyHost(Generic[Request, Cookies]):
-    """Gives a client of the library such a jar, and keeps it one when the cookies are replaced as a whole."""
+    """Gives a client a `DotlessHostJar`, also when its cookies are replaced."""
 
     _cookies_of_our_jar: Any = None
 

@@ -41,7 +41,7 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
 
 
 class ClientCore:
-    """The asynchronous part of a client: `AsyncClient` awaits it, `TestClient` calls it from another thread.
+    """Starts up and shuts down a client's app. `AsyncClient` awaits it, `TestClient` calls it from another thread.
 
     Attributes:
         transport: Runs the app.
@@ -114,7 +114,7 @@ class AppClient(
     CookiesForAnyHost[Request, Cookies],
     Generic[URL, Request, Response, Cookies, Session],
 ):
-    """What both faces add to the client of either HTTP library, which they have to be derived from as well."""
+    """What `AsyncClient` and `TestClient` have in common."""
 
     is_closed: bool
 

@@ -1,4 +1,4 @@
-"""The exceptions of this package, and how one failure is told beside another.
+"""The exceptions of this package, and notes that tell a second failure beside the first.
 
 What goes wrong on the way is told by whose fault it is::
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange: the app's call, what it receives and sends, and how the two sides part."""
+"""HTTPExchange: one HTTP request to the app, what the app receives and sends, and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the automata of all protocols go by: how a table decides, and what the fields of messages may hold. Pure.
+"""What the three protocols share: the state machine, and checks for the fields of messages. Pure.
 
 The functions raise `Illegal` for what no server would send.
 """
@@ -38,7 +38,7 @@ class Quick(Enum):
 
 
 class Automaton(ABC, Generic[T]):
-    """What goes by a table: whatever that has no way for is refused, and so is all that follows.
+    """A state machine given as a table. What the table has no transition for is refused, and so is all that follows.
 
     Attributes:
         state: Where it is.

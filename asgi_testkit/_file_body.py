@@ -1,4 +1,4 @@
-"""A part of a response's body that the app leaves in a file, for the server to read."""
+"""Reads a file that an app wants sent as part of its response (pathsend, zerocopysend)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a suspended coroutine stands, for error messages."""
+"""Finds the line at which a coroutine is suspended, for error messages."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The heads of a client's requests, remembered: the library takes longer over a URL and headers than an app does.
+"""Builds plain requests quickly: their URLs and headers are remembered.
 
-What a request begins with, its URL and its headers, the library makes once, and it is remembered while the client stays
-as it is. No rule of HTTP is known here. Where a test has put something in the place of the library's `build_request`,
-or asks for what is not plain, the library builds the request.
+The library takes longer over a URL and headers than an app over its answer. So it makes them once for each URL, and
+they are used again while the headers and the base URL of the client stay the same. No rule of HTTP is known here: where
+a request is not plain, or a test has patched the library's `build_request`, the library builds the request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ORIGINALS: dict[type, Any] = {}
 
 
 class Head(NamedTuple):
-    """What a request without a body begins with."""
+    """The URL and the headers of a request without a body."""
 
     url: httpx.URL
     headers: httpx.Headers
@@ -39,7 +39,7 @@ _merged: dict[tuple[HTTPLibrary, str, str], httpx.URL] = {}
 
 
 class Heads(NamedTuple):
-    """The heads of a client's requests, for as long as its headers and its base URL stay what they are.
+    """URLs and headers of a client's requests, by method and URL; valid while its base URL and headers are the same.
 
     A client that has changed gets others: so what one thread makes while another changes the client is not found again.
     """
@@ -62,7 +62,7 @@ class Heads(NamedTuple):
 
 
 class RemembersHeads(Generic[Request]):
-    """Builds plain requests of remembered heads. A client of the library has to stand behind it."""
+    """Builds plain requests of remembered URLs and headers. A client of the library is its base class as well."""
 
     _library_client: type
 

@@ -1,4 +1,4 @@
-"""The hop: how a thread calls into an event loop that runs in another thread, and what that asks of it meanwhile."""
+"""How a thread calls an async function in the event loop of another thread, and runs what that asks of it meanwhile."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _waiting: set[threading.Thread] = set()
 
 
 class LoopStandsStillError(Exception):
-    """A call was withdrawn before the loop began with it: something blocks that, or waits in its thread."""
+    """The event loop did not begin with a call, which was withdrawn: something blocks the loop."""
 
 
 class LoopHasEndedError(RuntimeError):
-    """A call found the loop ended, or about to."""
+    """The event loop that was called has ended."""
 
 
 class Hop(ABC):
@@ -54,7 +54,7 @@ class Hop(ABC):
 
 
 class ThreadHop(Hop):
-    """The way that takes one trip there and one back for a whole call.
+    """Calls into an event loop of ours: one wake-up of the loop, and one of the caller, for each call.
 
     Create it in the loop's thread. Every call ends: with the function's outcome, with the interruption of the calling
     thread (Ctrl-C; the call is cancelled in the loop, and awaited, before it is raised), or with an error when the loop
@@ -225,7 +225,7 @@ class ThreadHop(Hop):
 
 
 class Errand(Generic[T]):
-    """What a loop asks a thread to do that waits for it."""
+    """A function that the event loop wants called in the thread that waits for it."""
 
     def __init__(self, function: Callable[[], T], hop: ThreadHop) -> None:
         self._function = function
@@ -252,7 +252,7 @@ class Errand(Generic[T]):
 
 
 class Errands:
-    """What a loop asks threads to do: a thread does it during a call, or finds it when it calls the next time.
+    """The functions that an event loop wants called in other threads: during a thread's current call, or its next one.
 
     All of it is called in the loop.
     """

@@ -1,4 +1,4 @@
-"""The HTTP library at work: httpx, or httpx2, which goes on where httpx has stopped and has the same names.
+"""Finds out whether a request, a response or a client is of httpx or of httpx2, its successor with the same names.
 
 Whoever makes the request chooses. This package imports httpx; httpx2 it meets in the requests that come its way. So
 only the classes that are made for one of them name its classes. All else asks for the library of the request, or of the
@@ -37,7 +37,7 @@ _LIBRARIES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
 
 class HTTPLibrary(Protocol):
-    """What this package uses of the library, by the names that it has in both."""
+    """The names of httpx, or httpx2, that this package uses."""
 
     AsyncByteStream: type[httpx.AsyncByteStream]
     AsyncClient: type[httpx.AsyncClient]
@@ -65,7 +65,7 @@ class HTTPLibrary(Protocol):
 
 
 class Names:
-    """The public names of a module, each as it was when it was first asked for."""
+    """The public names of a module, each looked up once: what a test patches later is not for us."""
 
     def __init__(self, module: str) -> None:
         self._module = module

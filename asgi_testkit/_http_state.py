@@ -130,7 +130,7 @@ _CHUNKED = -1
 
 
 class HTTPResponseState(Automaton[bytes]):
-    """The automaton of one response. `handle` returns parts of the body; it keeps what else the client may see.
+    """The state machine of one response. `handle` returns parts of the body; the rest is kept in attributes.
 
     Attributes:
         state: Where the response is.

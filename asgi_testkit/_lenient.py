@@ -1,4 +1,4 @@
-"""Conversations that mind no more than Starlette's TestClient does, so that no test which passes there fails here.
+"""The drop-in's side of the app: as lenient as Starlette's TestClient, so that what passes there passes here.
 
 What a real server would refuse, and that client lets pass, these let pass, too: a body that ends too early or too late,
 a message that nobody knows, a close code that cannot be sent. What it asserts of the app, they assert.
@@ -97,7 +97,7 @@ class LenientResponseState(HTTPResponseState):
 
 
 class LenientExchange(HTTPExchange):
-    """An exchange that ends where the app ends, and takes what came for the whole."""
+    """An exchange whose response is complete when the app returns, as with Starlette's client."""
 
     violation = BrokenContractError
     apology = b""
@@ -130,7 +130,7 @@ class _AnyText:
 
 
 class LenientConnectionState(WebSocketState):
-    """Takes any message for the answer to the handshake, and hands all of them on as they are.
+    """Accepts any message, also as the answer to the handshake, and hands it on as it is.
 
     Attributes:
         denied: Whether the app has sent all of a denial response.
@@ -162,7 +162,7 @@ class LenientConnectionState(WebSocketState):
 
 
 class LenientConnection(WebSocketConnection):
-    """A connection without limits: each side may be ahead of the other by any amount, and the end waits for nobody.
+    """A connection without buffer limits.
 
     Attributes:
         answer: The first message, whichever, by which the app has answered the handshake.

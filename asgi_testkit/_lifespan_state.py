@@ -62,7 +62,7 @@ _MESSAGES = {event.value: event for event in Event if event is not Event.SHUTDOW
 
 
 class LifespanState(Automaton[None]):
-    """The automaton of one lifespan.
+    """The state machine of one lifespan.
 
     Attributes:
         message: What the app said of its failure, ``""`` if nothing.

@@ -1,4 +1,4 @@
-"""Sessions as the transport of httpx-ws has them, and httpx2's, that was made of it: the stand-ins are made of this.
+"""What the stand-ins for httpx-ws's transport, and for httpx2's, which was made of it, have in common.
 
 Where a test could tell the difference, they go as over that transport: what is raised, what an app is offered, how long
 it may go on. Where none can have relied on it, the connection is ours: pings are answered, fragments joined, concurrent
@@ -49,7 +49,7 @@ _NOT_ACCEPTED = "WebSocket didn't accept the connection in time. Did you forget 
 
 
 class SessionConnection(WebSocketConnection):
-    """A connection whose app, if it looks whether it may deny the handshake, finds, as with theirs, that it may not."""
+    """A connection whose scope offers no extensions, as with theirs: no denial response, that is."""
 
     async def start(self) -> None:
         """Call the app."""

@@ -1,4 +1,4 @@
-"""How an exchange is to go, as the transport, the clients and a single request may set it.
+"""The options of transports, clients and single requests, and their checks.
 
 A value of the wrong type is a TypeError, one that makes no sense a ValueError. The text names it.
 """

@@ -1,4 +1,4 @@
-"""How the drop-in for Starlette's TestClient gets into the loop: by portals of anyio as well, which a test has made."""
+"""The drop-in's transport: it calls the event loop directly, or by a portal of anyio that a test has set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PortalFactory: TypeAlias = Callable[[], AbstractContextManager[BlockingPortal]]
 
 
 class PortalHop(Hop):
-    """The way into a loop by a portal, or what has its ``call``. That refuses the loop's own thread itself."""
+    """Calls into an event loop by a portal of anyio, or what has its ``call``."""
 
     portal: BlockingPortal
 
@@ -42,7 +42,7 @@ class PortalHop(Hop):
 
 
 class Upgrade(Exception):  # noqa: N818 - no error, and Starlette's name for it
-    """What a request for a session leads to, in place of a response. It is not to be seen outside.
+    """Raised in place of a response by a request that asks for a session. It is caught in `websocket_connect`.
 
     Attributes:
         request: The request, which has not been sent.
@@ -65,7 +65,7 @@ def _setting(name: str) -> Any:
 
 
 class PortalTransport(BlockingTransport):
-    """The way into the loop, through the portal of a factory where there is one.
+    """The drop-in's blocking transport, with the settings that suites read and set on Starlette's.
 
     It has what suites read and set of the transport that Starlette's client has.
 

@@ -1,4 +1,4 @@
-"""Replacement: whoever asks another package for one of its test clients gets ours.
+"""Replaces the names of other packages' test clients by ours, for whoever imports them.
 
 A module's names are replaced for those who ask for them, be it by ``from fastapi.testclient import TestClient`` or by
 ``fastapi.testclient.TestClient``: the module is given a class with a descriptor for each. Nothing is written into the
@@ -49,7 +49,7 @@ def package_of(module: str) -> str:
 
 
 class _ReplacedName:
-    """A name of one module, which means another thing to those outside.
+    """A replaced name of a module: a descriptor that gives ours to other packages, and the original to its own.
 
     They may put something else there, as monkeypatch and mock do. That is then what everybody gets, the module itself,
     too, until they have put back what they found.

@@ -1,4 +1,4 @@
-"""A conversation as httpx sees it: a response, and its body as a stream."""
+"""Makes a response of httpx, or httpx2, of what an app sends, with the body as a stream."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _headers(http: HTTPLibrary, sent: tuple[tuple[bytes, bytes], ...]) -> httpx.
 
 
 class OwnStream:
-    """The body of a response as we make it.
+    """A stream of ours: the body of a response.
 
     Attributes:
         exchange: What it is of.
@@ -99,7 +99,7 @@ class OwnStream:
 
 
 class Response:
-    """A response whose body, wanted as a whole, is read without the library's three iterators within each other.
+    """A response whose body, if it is read whole, is read in one step, past the library's three nested iterators.
 
     That is while nobody has put a stream of their own around the body, or something else in the place of the library's
     methods. There is a ``Response`` of the library to derive it from.

@@ -1,4 +1,4 @@
-"""From an httpx request to an ASGI scope, as uvicorn would build it. Pure: no state, no I/O.
+"""Builds the ASGI scope of a request, as uvicorn would. Pure: no state, no I/O.
 
 Where servers disagree, the majority is followed: ``root_path`` leaves ``path`` alone (uvicorn alone puts it in front).
 """

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Session:
-    """What a session, awaited or blocking, knows of its connection and of the app."""
+    """What the awaited and the blocking session have in common."""
 
     _connection: WebSocketConnection | None = None
     _response: httpx.Response

@@ -1,4 +1,4 @@
-"""WebSocketTestSession: a session with the names of Starlette's, which minds as little."""
+"""WebSocketTestSession: a session with the names, and the leniency, of Starlette's."""
 
 from __future__ import annotations
 

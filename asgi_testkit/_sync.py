@@ -1,4 +1,4 @@
-"""TestClient: the blocking face. It forwards to the transport in an event loop of its own, and does nothing else."""
+"""TestClient: the blocking client. It sends requests to an event loop in another thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
-    """What `TestClient` adds to the client of either HTTP library, which it has to be derived from as well."""
+    """`TestClient` without its base class, which is httpx's or httpx2's ``Client``."""
 
     #: Of what a drop-in wants to have classes of its own.
     _core_class: ClassVar[type[ClientCore]] = ClientCore
@@ -159,7 +159,7 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
 class TestClient(
     BlockingClient[httpx.URL, httpx.Request, httpx.Response, httpx.Cookies, WebSocketSession], HTTPXClient
 ):
-    """Tests an ASGI app from blocking code: requests are sent to an event loop of the client's.
+    """Tests an ASGI app from blocking code; the app runs in an event loop in another thread.
 
     Everything of ``httpx.Client`` works. ``with TestClient(app) as client:`` gives the client a loop of its own, and
     runs the app's lifespan around the block. Without ``with``, requests work and no lifespan runs; all such clients

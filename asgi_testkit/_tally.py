@@ -1,4 +1,4 @@
-"""What has run on this package in this process: plain numbers, for the pytest plugin to tell."""
+"""Counts the clients, requests, sessions and lifespans that ran on this package, for the pytest plugin."""
 
 from __future__ import annotations
 

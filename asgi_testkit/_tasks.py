@@ -1,4 +1,4 @@
-"""Tasks of their own, on asyncio or trio.
+"""IndependentTask and Wakeup: a call of the app in a task of its own, and how to wait, on asyncio or trio.
 
 No other module imports asyncio or trio, and this one imports neither before it runs. Waiting is left to anyio, but for
 the waits that every request makes.
@@ -36,7 +36,7 @@ _running: set[IndependentTask[Any]] = set()
 
 
 class Wakeup:
-    """Wakes those who wait for something to change. It remembers nothing: look before you wait, and look again after.
+    """An event without memory: wakes whoever waits now. Check your condition before you wait, and again after.
 
     Every chunk of a body passes through two of these. So on asyncio they wait on bare futures, at half the price of an
     event within a cancel scope.

@@ -31,7 +31,7 @@ MESSAGE_LEVEL = "asgi.websocket"
 
 
 class AppTransport(Generic[Request, Response]):
-    """What `ASGITransport` does, for the requests and responses of either HTTP library."""
+    """`ASGITransport` without its base class, which is httpx's or httpx2's ``AsyncBaseTransport``."""
 
     exchange_class: ClassVar[type[HTTPExchange]] = HTTPExchange
     connection_class: ClassVar[type[WebSocketConnection]] = WebSocketConnection

@@ -1,4 +1,4 @@
-"""One WebSocket connection: the app's call, what it receives and sends, and how the two sides part."""
+"""WebSocketConnection: one WebSocket connection to the app, what the app receives and sends, and its end."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def is_close_code(code: object) -> bool:
 
 
 class WebSocketState(Automaton[str | bytes | None]):
-    """The automaton of one connection. `handle` returns data for the client; it keeps what else that may see.
+    """The state machine of one connection. `handle` returns data for the client; the rest is kept in attributes.
 
     Attributes:
         state: Where the connection is.

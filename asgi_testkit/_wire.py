@@ -1,4 +1,4 @@
-"""RFC 6455 between a WebSocket client and the connection: frames on the one side, ASGI messages on the other."""
+"""Speaks RFC 6455 with a WebSocket client such as httpx-ws: frames on its side, ASGI messages on the app's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same for httpx2: clients and a transport whose requests, responses and errors are those of httpx2.
+"""Clients and a transport for httpx2: requests, responses and errors are those of httpx2.
 
 Everything else, `asgi_testkit` itself has for both: exceptions, `LifespanManager`, what ``extensions["asgi"]`` holds.
 """

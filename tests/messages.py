@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 
 from asgi_testkit import Receive, Scope, Send
-from asgi_testkit._conversation.wakeup import ROUNDS_TO_NOTICE
+from asgi_testkit._tasks import ROUNDS_TO_NOTICE
 
 
 async def start(send: Send, *headers: tuple[bytes, bytes], status: int = 200) -> None:
