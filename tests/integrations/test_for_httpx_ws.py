@@ -276,6 +276,7 @@ async def fail(session: Any, story: Story) -> None:
         ),
     ],
 )
+@pytest.mark.slow
 async def test_a_test_sees_the_same_over_either_transport(library: Library, app: App, talk: Talk) -> None:
     theirs = await story_of(library, library.theirs, app, talk)
     gc.collect()
