@@ -44,7 +44,7 @@ else:  # type checkers and the like read what stands above, and believe in no ot
         return sorted({*globals(), *_MODULES})
 
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: Where each public name is defined.
 _MODULES = {
