@@ -1,5 +1,6 @@
 """What is checked, and how: `nox` runs all of it, `nox -s lint` one session, `nox -l` lists them."""
 
+import os
 import re
 import shutil
 import tarfile
@@ -42,8 +43,8 @@ WHEEL_SLICE = [f"tests/test_{each}.py" for each in ("project", "docs", "client",
 measured: list[str] = []
 ran_on_httpx2: list[str] = []
 
-# A worker for each core: the suite keeps one of them busy for minutes. ALL has it run the slow tests, too.
-PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
+# Two workers for each core: many tests wait for a timeout, a thread or a program. ALL has the slow tests run, too.
+PYTEST = ("pytest", "-n", str(min(2 * (os.cpu_count() or 1), 16)), "--dist", "worksteal")
 ALL = ("-m", "")
 
 # The slow tests that notice an old version of a dependency: comparisons with httpx's own, the docs, whole suites.

@@ -25,11 +25,11 @@ SELDOM_DIFFERENT = {"eager", "uvloop"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what uses `run_program`, what asks real servers, and what runs on such a loop."""
     for item in items:
-        if isinstance(item, pytest.Function):
-            uses = {*item.fixturenames, *item.function.__code__.co_names}
-            loops = set(re.findall(r"\w+", item.callspec.id)) if hasattr(item, "callspec") else set()
-            if "run_program" in uses or loops & SELDOM_DIFFERENT or item.path.parent.name == "parity":
-                item.add_marker(pytest.mark.slow)
+        assert isinstance(item, pytest.Function)
+        uses = {*item.fixturenames, *item.function.__code__.co_names}
+        loops = set(re.findall(r"\w+", item.callspec.id)) if hasattr(item, "callspec") else set()
+        if "run_program" in uses or loops & SELDOM_DIFFERENT or item.path.parent.name == "parity":
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
