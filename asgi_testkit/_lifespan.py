@@ -14,16 +14,7 @@ from ._lifespan_state import LifespanState, State
 from ._options import duration
 from ._tally import COUNTER
 from ._tasks import HomeLoop, IndependentTask, Wakeup, checkpoint
-from ._types import (
-    ASGIApp,
-    LifespanMode,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    SingleCallable,
-    public,
-)
+from ._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable, public
 
 Phase = Literal["startup", "shutdown"]
 

@@ -8,7 +8,8 @@ from collections import Counter
 #: HTTP requests, and WebSocket handshakes, that an app was called for; apps that were started up.
 NOUNS = ("client", "request", "WebSocket session", "lifespan")
 
-#: The numbers. Threads may get in each other's way, and lose one, once in a very long while: a lock would cost more.
+#: The numbers; also, by its full name, how often a name that has no replacement was asked for. Threads may get in each
+#: other's way, and lose one, once in a very long while: a lock would cost more.
 COUNTER: Counter[str] = Counter()
 
 
