@@ -67,8 +67,6 @@ def _setting(name: str) -> Any:
 class PortalTransport(BlockingTransport):
     """The drop-in's blocking transport, with the settings that suites read and set on Starlette's.
 
-    It has what suites read and set of the transport that Starlette's client has.
-
     Attributes:
         own_factory: Makes a context manager around a portal, in which a request runs; None: none is needed.
         fresh_loop: Whether each request outside of ``with`` is to run in a loop of its own.
