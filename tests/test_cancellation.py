@@ -327,9 +327,11 @@ class Swallowing:
     """An app that swallows its cancellation, and says hello."""
 
     def __init__(self) -> None:
+        self.called = 0
         self.cancelled = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.called += 1
         try:
             await asyncio.sleep(1000)
         except asyncio.CancelledError:
@@ -363,7 +365,7 @@ async def test_asyncio_s_timeouts_work() -> None:
         assert task is not None
         assert task.cancelling() == 0
         await asyncio.sleep(0)  # nothing of it is left
-    assert app.cancelled == 2
+    assert app.cancelled == app.called  # a busy machine may not come so far as to call it
 
 
 @on_asyncio_loops
@@ -391,6 +393,7 @@ async def test_what_the_app_raises_on_a_cancelled_task_comes_out_too() -> None:
     error = LookupError("cleaning up failed")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        limit.reschedule(0)  # at once
         try:
             await asyncio.sleep(1000)
         finally:
@@ -398,7 +401,7 @@ async def test_what_the_app_raises_on_a_cancelled_task_comes_out_too() -> None:
 
     async with client_for(app) as client:
         with pytest.raises(LookupError) as caught:
-            async with asyncio.timeout(0.01):
+            async with asyncio.timeout(None) as limit:
                 await client.get("/")
     assert caught.value is error
     assert isinstance(error.__context__, asyncio.CancelledError | TimeoutError)

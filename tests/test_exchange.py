@@ -1132,12 +1132,15 @@ def test_what_is_detached_is_awaited_when_the_client_closes(face: Face, listens:
         await hello(scope, receive, send)
         if listens:
             await receive()
-        await anyio.sleep(0.02)  # longer than the request
+        await gate.wait()
+        await several_rounds()
         done("background")
 
-    with face.bare(app, background="detach") as client:
+    gate = Gate()
+    with face.open(app, background="detach", lifespan="off") as client:
         client.get()
         assert done.events == []
+        client.call(gate.open)
     assert done.events == ["background"]
 
 

@@ -356,11 +356,16 @@ async def test_a_send_that_is_cancelled_has_sent_its_message() -> None:
             heard(len((await receive())["bytes"]))
         await hang_up(send)
 
+    async def send() -> None:
+        await session.send_bytes(bytes(100_000))
+        heard("not cancelled")
+
     listens, heard = anyio.Event(), Recorder()
     async with client_for(app) as client, client.websocket_connect("/") as session:
-        with anyio.move_on_after(0.01) as scope:
-            await session.send_bytes(bytes(100_000))
-        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
         listens.set()
         await session.send_bytes(bytes(5))
         assert [data async for data in session] == []
@@ -376,9 +381,10 @@ async def test_a_handshake_that_is_cancelled_lets_the_app_finish_within_its_grac
 
     heard = Recorder()
     async with client_for(app) as client:
-        with anyio.move_on_after(0.01) as scope:
-            await client.websocket_connect("/").__aenter__()
-        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.websocket_connect("/").__aenter__)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
         assert heard.events == [{"type": "websocket.disconnect", "code": 1006}, "finished"]
 
 
@@ -390,12 +396,16 @@ async def test_a_block_that_is_cancelled_closes_the_connection_and_sees_the_app_
         await several_rounds()  # a grace is time
         heard("finished")
 
+    async def converse() -> None:
+        async with client.websocket_connect("/") as session:
+            await session.receive()
+
     heard = Recorder()
     async with client_for(app) as client:
-        with anyio.move_on_after(0.01) as scope:
-            async with client.websocket_connect("/") as session:
-                await session.receive()
-        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(converse)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
         assert heard.events == [1000, "finished"]
 
 

@@ -8,6 +8,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import anyio
@@ -138,9 +139,10 @@ async def test_a_cancel_scope_of_the_test_does_not_reach_into_the_app() -> None:
         await anyio.lowlevel.checkpoint()  # would raise in a cancelled scope
         reached("the end")
 
-    async with client_for(app) as client:
-        with anyio.move_on_after(0.01):
-            await client.get("/", timeout=None)
+    async with client_for(app) as client, anyio.create_task_group() as group:
+        group.start_soon(partial(client.get, "/", timeout=None))
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
     assert reached.events == ["the end"]
 
 
@@ -431,10 +433,10 @@ async def test_a_cancelled_request_lets_the_app_finish_within_its_grace() -> Non
         await several_rounds()  # a grace is time
         finished(True)
 
-    async with client_for(app) as client:
-        with anyio.move_on_after(0.01) as scope:
-            await client.get("/")
-    assert scope.cancelled_caught
+    async with client_for(app) as client, anyio.create_task_group() as group:
+        group.start_soon(client.get, "/")
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
     assert finished.events == [True]
 
 
@@ -456,8 +458,10 @@ async def test_background_work_can_be_cancelled() -> None:
             cancelled(True)
 
     async with client_for(app) as client:
-        with anyio.move_on_after(0.01):
-            await client.get("/")
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.get, "/")
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
         assert cancelled.events == [True]
 
 

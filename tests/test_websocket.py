@@ -1989,13 +1989,16 @@ def test_leaving_a_detached_app_does_not_wait_for_it_and_the_client_s_close_does
 
     async def linger(receive: Receive, send: Send) -> None:
         story((await receive())["code"])
-        await anyio.sleep(0.2)  # longer than it takes to leave, shorter than its grace
+        await gate.wait()
+        await several_rounds()
         story("returned")
 
-    with face.bare(scripted(linger), background="detach") as client:
+    gate = Gate()
+    with face.open(scripted(linger), background="detach", lifespan="off") as client:
         with client.connect() as socket:
             socket.close(3000)
         assert "returned" not in story.events
+        client.call(gate.open)
     assert story.events == [3000, "returned"]
 
 

@@ -17,8 +17,11 @@ pytestmark = pytest.mark.anyio
 
 Story = list[str]
 
-#: Seconds. asgi-lifespan lets it run out for every app that does not say what it should.
-TIMEOUT = 0.05
+#: Seconds for an app that does not say what it should: asgi-lifespan lets them run out.
+SHORT = 0.05
+
+#: Seconds for all others.
+LONG = 10.0
 
 
 class AppFailedError(Exception):
@@ -92,14 +95,14 @@ async def never_asks_what_it_serves(scope: Scope, receive: Receive, send: Send) 
 
 async def starts_slowly(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
-    await anyio.sleep(4 * TIMEOUT)  # on trio, asgi-lifespan waits for its return, timeout or not
+    await anyio.sleep(4 * SHORT)  # on trio, asgi-lifespan waits for its return, timeout or not
 
 
 async def stops_slowly(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    await anyio.sleep(4 * TIMEOUT)
+    await anyio.sleep(4 * SHORT)
 
 
 async def never_starts(scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,8 +149,10 @@ async def outcome(kind: Any, app: Any, failure: Exception | None) -> tuple[type 
     """Return what came of it all, a lone exception without the groups that it may be in; and the app's messages."""
     told = Told(app)
     ended: type | tuple[type, ...] = type(None)
+    to_start = SHORT if app in (starts_slowly, returns, returns_amid_startup, reports_a_failed_startup) else LONG
+    to_stop = SHORT if app in (stops_slowly, returns_once_started, reports_a_failed_shutdown) else LONG
     try:
-        async with kind(told, startup_timeout=TIMEOUT, shutdown_timeout=TIMEOUT):
+        async with kind(told, startup_timeout=to_start, shutdown_timeout=to_stop):
             told.story.append("the block")
             if failure is not None:
                 raise failure
@@ -244,7 +249,7 @@ async def test_a_manager_is_one_of_the_packages_own() -> None:
 
 async def test_a_startup_that_is_cancelled_leaves_nothing_running() -> None:
     told = Told(never_starts)
-    with anyio.move_on_after(TIMEOUT):
+    with anyio.move_on_after(SHORT):
         async with LifespanManager(told, startup_timeout=None):
             pytest.fail("the block was entered")  # pragma: no cover
     assert told.story == ["lifespan.startup"]

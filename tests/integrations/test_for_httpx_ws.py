@@ -30,6 +30,10 @@ from tests.messages import accept, deny, echo, hang_up, hello, say
 
 URL = "ws://testserver/socket"
 
+#: Seconds for what theirs lets run out, and for all else.
+SHORT = 0.05
+LONG = 10.0
+
 VERSION_OF_HTTPX2 = tuple(int(part) for part in version("httpx2").split(".")[:2])
 
 #: What an app and a test have seen, in order.
@@ -84,7 +88,7 @@ def shape(error: Any) -> Any:
 async def story_of(library: Library, kind: Any, app: App, talk: Talk) -> Story:
     """Return the story of a session, up to the exit of the client."""
     story: Story = []
-    transport = kind(app(story), initial_receive_timeout=0.05)
+    transport = kind(app(story), initial_receive_timeout=SHORT if app in (says_nothing, hesitates) else LONG)
     try:
         async with library.client(transport=transport) as client, library.connect(URL, client) as session:
             await talk(session, story)
@@ -150,7 +154,7 @@ def says_nothing(story: Story) -> Any:
 
 def hesitates(story: Story) -> Any:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await anyio.sleep(0.2)
+        await anyio.sleep(4 * SHORT)
 
     return app
 
@@ -207,20 +211,21 @@ async def exchange(session: Any, story: Story) -> None:
     story.append(await session.receive_bytes())
 
 
-async def listen(session: Any, story: Story) -> None:
+async def listen(session: Any, story: Story, timeout: float = LONG) -> None:
     while True:
-        story.append(await session.receive_text(timeout=0.1))
+        story.append(await session.receive_text(timeout=timeout))
 
 
-async def listen_within(session: Any, story: Story) -> None:
+async def listen_within(session: Any, story: Story, timeout: float = LONG) -> None:
     try:
-        await listen(session, story)
+        await listen(session, story, timeout)
     except (httpx_ws.HTTPXWSException, httpx2.websockets.HTTPXWSException, TimeoutError) as error:
         story.append(shape(error))
 
 
 async def listen_and_go_on(session: Any, story: Story) -> None:
-    await listen_within(session, story)
+    story.append(await session.receive_text())
+    await listen_within(session, story, SHORT)
     await session.send_text("anybody there?")
 
 
@@ -235,7 +240,7 @@ async def say_much(session: Any, story: Story) -> None:
 
 
 async def leave(session: Any, story: Story) -> None:
-    await anyio.sleep(0.05)
+    await anyio.wait_all_tasks_blocked()
 
 
 async def fail(session: Any, story: Story) -> None:
