@@ -36,8 +36,8 @@ EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir())
 # quarter of the time: what it reaches, another reaches, too. Five runs of the suite would be too many for CI.
 ON_HTTPX2 = PYTHONS[1]
 
-# What of the suite notices a file that is missing in the wheel: all names, the docs, each face, the plugin.
-WHEEL_SLICE = [f"tests/test_{each}.py" for each in ("project", "docs", "client", "sync", "pytest_plugin")]
+# What of the suite notices a file that is missing in the wheel: all names, each face, the plugin.
+WHEEL_SLICE = [f"tests/test_{each}.py" for each in ("project", "client", "sync", "pytest_plugin", "starlette")]
 
 # The Pythons on which this run has measured coverage, and those on which it has run the suite on httpx2.
 measured: list[str] = []
@@ -47,7 +47,10 @@ ran_on_httpx2: list[str] = []
 PYTEST = ("pytest", "-n", str(min(2 * (os.cpu_count() or 1), 16)), "--dist", "worksteal")
 ALL = ("-m", "")
 
-# The slow tests that notice an old version of a dependency: comparisons with httpx's own, the docs, whole suites.
+# All but what runs on a loop that seldom differs; the newest Python runs that, and once is enough.
+ALL_ON_USUAL_LOOPS = ("-m", "not seldom_differs")
+
+# The slow tests that notice another version of a dependency: comparisons with httpx's own, the docs, whole suites.
 OF_VERSIONS = [
     f"tests/{each}.py" for each in ("test_docs", "test_fixtures", "test_heads", "integrations/test_one_flag")
 ]
@@ -84,18 +87,24 @@ def typing(session: nox.Session) -> None:
     )
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS[::-1])
 def tests(session: nox.Session) -> None:
-    """Run the suite on one Python, and measure coverage, or on httpx2."""
+    """Run the suite on one Python, and measure coverage, or on httpx2. The newest comes first, and runs all of it."""
     version = str(session.python)
     session.install("-e", ".", *group("tests"))
     if version == ON_HTTPX2:
-        session.run("python", "-m", *PYTEST, *ALL, *session.posargs, env={"SUITE_HTTP": "httpx2"})
+        on_httpx2 = {"SUITE_HTTP": "httpx2"}
+        if measured and not session.posargs:
+            session.run("python", "-m", *PYTEST, env=on_httpx2)
+            session.run("python", "-m", *PYTEST, "-m", "slow", *OF_VERSIONS, env=on_httpx2)
+        else:
+            session.run("python", "-m", *PYTEST, *ALL, *session.posargs, env=on_httpx2)
         ran_on_httpx2.append(version)
         return
     data = {"COVERAGE_FILE": f".coverage.{version}"}
+    which = ALL_ON_USUAL_LOOPS if measured else ALL
     session.run("coverage", "erase", env=data)
-    session.run("coverage", "run", "-m", *PYTEST, *ALL, *session.posargs, env=data)
+    session.run("coverage", "run", "-m", *PYTEST, *which, *session.posargs, env=data)
     measured.append(version)
 
 
@@ -142,7 +151,7 @@ def docs(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Run the suite against the built wheel, out of the unpacked sdist, where no checkout is found.
 
-    It runs on httpx2, and is a slice of the suite if `tests` has run all of it on that.
+    It runs on httpx2, and is a slice of the suite if `tests` has run on that.
     """
     tmp = Path(session.create_tmp())
     session.install("build", *group("tests"))
@@ -153,9 +162,9 @@ def wheel(session: nox.Session) -> None:
     tree = built_sdist.with_name(built_sdist.name.removesuffix(".tar.gz"))
     shutil.rmtree(tree / "asgi_testkit")
     session.install(str(built_wheel))
-    which = WHEEL_SLICE if ran_on_httpx2 else []
+    which = WHEEL_SLICE if ran_on_httpx2 else ALL
     with session.chdir(tree):
-        session.run("python", "-m", *PYTEST, *ALL, *which, *session.posargs, env={"SUITE_HTTP": "httpx2"})
+        session.run("python", "-m", *PYTEST, *which, *session.posargs, env={"SUITE_HTTP": "httpx2"})
 
 
 def built(session: nox.Session, folder: Path) -> tuple[Path, Path]:

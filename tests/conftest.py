@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         assert isinstance(item, pytest.Function)
         uses = {*item.fixturenames, *item.function.__code__.co_names}
         loops = set(re.findall(r"\w+", item.callspec.id)) if hasattr(item, "callspec") else set()
+        if loops & SELDOM_DIFFERENT:
+            item.add_marker(pytest.mark.seldom_differs)
         if "run_program" in uses or loops & SELDOM_DIFFERENT or item.path.parent.name == "parity":
             item.add_marker(pytest.mark.slow)
 
