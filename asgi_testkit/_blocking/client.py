@@ -10,7 +10,7 @@ import httpx
 
 from .._client.client import CLIENT_NAME, AppClient, ClientCore, ClientOptions, Session
 from .._client.cookies import CookieTypes
-from .._client.library import URL, Cookies, HTTPXClient, Request, Response, derived, library_of
+from .._client.library import URL, Cookies, HTTPXClient, Request, Response, derived
 from .._client.transport import ASGITransport
 from .._types import Address, ASGIApp, LifespanMode, public
 from .session import WebSocketSession
@@ -68,8 +68,8 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
             raise ValueError(msg)
         transport = self._transport_of(options, app, raise_server_exceptions, root_path, client)
         core = self._core_class(transport, startup_timeout, shutdown_timeout, lifespan)
-        kind: Any = derived(self._blocking_class, library_of(self), "BaseTransport")  # type: ignore[arg-type]  # types are hashable
-        self._blocking: BlockingTransport = kind(transport, backend, backend_options or {})
+        kind = derived(self._blocking_class, self._library, "BaseTransport")  # type: ignore[arg-type]  # types are hashable
+        self._blocking: BlockingTransport = kind(transport, backend, backend_options or {}, self._library)
         own = {"base_url": base_url, "cookies": cookies, "headers": headers, "follow_redirects": follow_redirects}
         self._become_client(core, self._blocking, **own, **options)
 
@@ -89,8 +89,7 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
 
     def request(self, method: str, url: URL | str, **options: Any) -> Response:
         """Build and send a request, as ``httpx.Client.request``; with the options of `AsyncClient.request`."""
-        as_the_library_s: Any = super()
-        return cast("Response", as_the_library_s.request(method, url, **self.with_cookie_header(url, options)))
+        return cast("Response", self._library_s.request(method, url, **self.with_cookie_header(url, options)))
 
     def __enter__(self) -> Self:
         """Start an event loop for the client, and run the app's startup in it.
@@ -125,8 +124,7 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
         try:
             self.__exit__()
         finally:
-            as_the_library_s: Any = super()
-            as_the_library_s.close()
+            self._library_s.close()
 
     def _left_open(self) -> str:
         own_loop = "its event loop" if self._blocking.own_loop is not None else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
-from .._client.library import HTTPLibrary, derived, library_of, network_of
+from .._client.library import HTTPLibrary, derived
 from .._client.request import send_once
 from .._client.response import OwnStream, ResponseStream, exception_in_flight
 from .._client.transport import AppTransport
@@ -43,13 +43,19 @@ class BlockingTransport:
     """
 
     def __init__(
-        self, transport: AppTransport[httpx.Request, httpx.Response], backend: str, backend_options: Mapping[str, Any]
+        self,
+        transport: AppTransport[httpx.Request, httpx.Response],
+        backend: str,
+        backend_options: Mapping[str, Any],
+        http: HTTPLibrary,
     ) -> None:
+        """Prepare it; `http` is the library of the requests to come."""
         self.own_loop: LoopThread | None = None
         self._entered = False
         self._lock = threading.Lock()  # around the two
         self._transport = transport
         self._configuration = (backend, backend_options)
+        self._http = http
         self._hops: set[ThreadHop] = set()  # of shared loops, with something in them that is to be closed, perhaps
 
     def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
@@ -102,7 +108,7 @@ class BlockingTransport:
                 continue  # the way is into another one then
 
     def _send_by(self, hop: Hop, request: httpx.Request, handle: Handler, *, can_move: bool = False) -> httpx.Response:
-        sent = _as_async(request, hop)
+        sent = _as_async(request, hop, self._http)
 
         async def send() -> tuple[httpx.Response, list[bytes] | None]:
             response = await handle(sent)
@@ -113,13 +119,13 @@ class BlockingTransport:
             self._hops -= {known for known in list(self._hops) if known.ended}
             self._hops.add(hop)
         response, body = hop.call(send, name=request, can_move=can_move)
-        http = library_of(request)
         if isinstance(response.stream, ResponseStream):
-            kind: Any = derived(BlockingStream, http, "SyncByteStream")
-            response.stream = kind(response.extensions["asgi"], http, hop, body)
+            kind: Any = derived(BlockingStream, self._http, "SyncByteStream")
+            response.stream = kind(response.extensions["asgi"], self._http, hop, body)
         if "network_stream" in response.extensions:
-            kind = derived(BlockingWireStream, network_of(http), "NetworkStream")
-            response.extensions["network_stream"] = kind(response.extensions["network_stream"], hop)
+            stream: WireStream = response.extensions["network_stream"]
+            kind = derived(BlockingWireStream, stream.network, "NetworkStream")
+            response.extensions["network_stream"] = kind(stream, hop)
         if "asgi" in response.extensions:
             response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
         return response
@@ -233,9 +239,8 @@ class BlockingExchange:
         self.hop.call(lambda: self.conversation.wait(timeout), name=self.conversation.name)
 
 
-def _as_async(request: httpx.Request, hop: Hop) -> httpx.Request:
+def _as_async(request: httpx.Request, hop: Hop, http: HTTPLibrary) -> httpx.Request:
     """Return the request with a body that the loop can read."""
-    http = library_of(request)
     stream = request.stream
     if isinstance(stream, http.ByteStream):
         return request

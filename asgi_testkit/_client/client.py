@@ -13,8 +13,8 @@ from .._conversation.loop import HomeLoop, checkpoint
 from .._protocol.handshake import offer
 from .._protocol.options import TransportOptions, mapping
 from .._types import Address, ASGIApp, LifespanMode, public
-from .cookies import CookiesForAnyHost, CookieTypes, jar_for_any_host
-from .library import URL, Cookies, HTTPLibrary, HTTPXAsyncClient, Request, Response, base_in_library, library_of
+from .cookies import CookieTypes, jar_for_any_host
+from .library import URL, Cookies, HTTPLibrary, HTTPXAsyncClient, Request, Response
 from .request import RemembersHeads
 from .session import AsyncWebSocketSession
 from .transport import AppTransport, ASGITransport
@@ -131,11 +131,7 @@ class ClientCore:
         return ", ".join(left + self.transport.running())
 
 
-class AppClient(
-    RemembersHeads[Request],
-    CookiesForAnyHost[Request, Cookies],
-    Generic[URL, Request, Response, Cookies, Session],
-):
+class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response, Cookies, Session]):
     """What `AsyncClient` and `TestClient` have in common."""
 
     is_closed: bool
@@ -160,14 +156,13 @@ class AppClient(
         Raises:
             TypeError: An option is unknown, or a second transport.
         """
-        http = library_of(self)
         if "transport" in options:
-            library_s = base_in_library(type(self)).__name__
-            msg = f"{type(self).__name__} makes its own transport. For another one use httpx.{library_s}, or mounts="
+            another = f"httpx.{self._library_client.__name__}"
+            msg = f"{type(self).__name__} makes its own transport. For another one use {another}, or mounts="
             raise TypeError(msg)
         super().__init__(
             cookies=jar_for_any_host(cookies),
-            headers=with_user_agent(headers, http),
+            headers=with_user_agent(headers, self._library),
             transport=transport,
             **options,
         )
@@ -200,9 +195,9 @@ class AppClient(
             sending["auth"] = options.pop("auth")
 
         def connect() -> Any:  # the response; or, with an AsyncClient, what it is awaited of
-            as_the_library_s: Any = self
-            request = self.build_request("GET", url, **handshake(subprotocols, options, library_of(self)))
-            return as_the_library_s.send(request, stream=True, **sending)
+            client: Any = self
+            request = self.build_request("GET", url, **handshake(subprotocols, options, self._library))
+            return client.send(request, stream=True, **sending)
 
         return cast("Session", self._session_class(connect))
 
@@ -269,8 +264,7 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             options: content, data, files, json, params, headers, timeout (in seconds), extensions; cookies, which go
                 with this request alone; auth and follow_redirects, in place of the client's.
         """
-        as_the_library_s: Any = super()
-        return cast("Response", await as_the_library_s.request(method, url, **self.with_cookie_header(url, options)))
+        return cast("Response", await self._library_s.request(method, url, **self.with_cookie_header(url, options)))
 
     async def __aenter__(self) -> Self:
         """Run the app's startup.
@@ -279,12 +273,11 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             LifespanError: The startup failed; see `LifespanManager`. The client is closed then.
             BaseException: What the app raised in its startup, as it is.
         """
-        as_the_library_s: Any = super()
-        await as_the_library_s.__aenter__()
+        await self._library_s.__aenter__()
         try:
             await self._core.open(type(self).__name__)
         except BaseException:
-            await as_the_library_s.aclose()
+            await self._library_s.aclose()
             raise
         return self
 
@@ -304,8 +297,7 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
         try:
             await self._core.close(exc_value)
         finally:
-            as_the_library_s: Any = super()
-            await as_the_library_s.__aexit__(exc_type, exc_value, traceback)
+            await self._library_s.__aexit__(exc_type, exc_value, traceback)
 
     async def aclose(self) -> None:
         """Close the client, as leaving ``async with`` does. Closing it twice does no harm."""

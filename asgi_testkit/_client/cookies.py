@@ -11,8 +11,7 @@ from urllib.request import Request as URLRequest
 
 import httpx
 
-from .library import HTTPX, Cookies, Request, derived, library_of
-from .request import original_build_request
+from .library import HTTPX, Cookies, OfLibrary, Request, derived
 
 #: What httpx takes for ``cookies=``: its own ``Cookies`` are a mapping, too.
 CookieTypes: TypeAlias = Mapping[str, str] | CookieJar | list[tuple[str, str]]
@@ -88,7 +87,7 @@ def jar_for_any_host(cookies: CookieTypes | None) -> CookieJar:
     return jar
 
 
-class LazyCookies:
+class LazyCookies(OfLibrary):
     """The library's ``Cookies``, which skip a response that sets no cookie: httpx takes long to find none.
 
     There are ``Cookies`` of the library to derive them from.
@@ -100,11 +99,10 @@ class LazyCookies:
         """Keep what the response sets."""
         # The library decodes all of the headers before it says whether one is there.
         if not _SETS_COOKIES.isdisjoint([name.lower() for name, _ in response.headers.raw]):
-            as_the_library_s: Any = super()
-            as_the_library_s.extract_cookies(response)
+            self._library_s.extract_cookies(response)
 
 
-class CookiesForAnyHost(Generic[Request, Cookies]):
+class CookiesForAnyHost(OfLibrary, Generic[Request, Cookies]):
     """Gives a client a `DotlessHostJar`, also when its cookies are replaced."""
 
     _cookies_of_our_jar: Any = None
@@ -113,34 +111,20 @@ class CookiesForAnyHost(Generic[Request, Cookies]):
         """Build a request; its own cookies, too, may have a domain without a dot."""
         if options.get("cookies"):
             options["cookies"] = jar_for_any_host(options["cookies"])
-        as_the_library_s: Any = super()
-        request: Request = as_the_library_s.build_request(method, url, **options)
-        return request
-
-    def with_cookie_header(self, url: Any, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the options of a request with a header in the place of ``cookies=``, of which the library warns."""
-        cookies = options.pop("cookies", None)
-        if cookies:
-            http = library_of(self)
-            asks = original_build_request(self)(self, "GET", url, cookies=jar_for_any_host(cookies))
-            headers = http.Headers({"cookie": asks.headers["cookie"]} if "cookie" in asks.headers else {})
-            headers.update(options.get("headers"))
-            options["headers"] = headers
-        return options
+        return cast("Request", self._library_s.build_request(method, url, **options))
 
     @property
     def cookies(self) -> Cookies:
         """The cookies that the client keeps, and sends."""
-        as_the_library_s: Any = super()
-        cookies = as_the_library_s.cookies
+        cookies = self._library_s.cookies
         ours: Any = self._cookies_of_our_jar
         if ours is None or ours.jar is not cookies.jar:
             if type(cookies.jar) is not DotlessHostJar:
                 return cast("Cookies", cookies)  # a jar of the test's own may want to see every response
-            kind: Any = derived(LazyCookies, library_of(self), "Cookies")
+            kind: Any = derived(LazyCookies, self._library, "Cookies")
             self._cookies_of_our_jar = ours = kind(cookies.jar)
         return ours  # type: ignore[no-any-return]
 
     @cookies.setter
     def cookies(self, cookies: CookieTypes | None) -> None:
-        library_of(self).Client.cookies.fset(self, jar_for_any_host(cookies))  # type: ignore[attr-defined]
+        self._library.Client.cookies.fset(self, jar_for_any_host(cookies))  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import httpx
 from httpx import AsyncBaseTransport as HTTPXTransport
@@ -107,11 +107,12 @@ def _met(module: str) -> HTTPLibrary:
 
 def library_of(thing: Any) -> HTTPLibrary:
     """Return the library that a request, a response or a client is of, or is derived from."""
-    return _library_of(type(thing))  # type: ignore[arg-type]  # types are hashable
+    return library_of_class(type(thing))  # type: ignore[arg-type]  # types are hashable
 
 
 @lru_cache
-def _library_of(kind: type) -> HTTPLibrary:
+def library_of_class(kind: type) -> HTTPLibrary:
+    """Return the library that a class is of, or is derived from a class of."""
     return _met(base_in_library(kind).__module__.partition(".")[0])
 
 
@@ -152,6 +153,22 @@ def error_for(request: Any, trouble: Trouble, text: str) -> Exception:
 def network_of(library: HTTPLibrary) -> Any:
     """Return httpcore, or what the library has in its place."""
     return Names(_LIBRARIES[library.ByteStream.__module__.partition(".")[0]])
+
+
+class OfLibrary:
+    """Has a class of the library as a base as well, without naming it, and gets at what that does by itself."""
+
+    #: The library that it is of.
+    _library: ClassVar[HTTPLibrary]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if any(is_library(base.__module__) for base in cls.__mro__):
+            cls._library = library_of_class(cls)  # type: ignore[arg-type]  # types are hashable
+
+    @property
+    def _library_s(self) -> Any:
+        return super()
 
 
 @lru_cache

@@ -8,7 +8,7 @@ a request is not plain, or a test has patched the library's `build_request`, the
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 from weakref import WeakSet
 
 import httpx
@@ -17,7 +17,8 @@ from .._conversation.request_body import Body, generator_of
 from .._protocol.options import timeouts_of
 from .._protocol.scope import http_scope
 from .._types import Scope
-from .library import HTTPLibrary, Request, base_in_library, is_library, library_of
+from .cookies import CookiesForAnyHost, jar_for_any_host
+from .library import Cookies, HTTPLibrary, Request, base_in_library, library_of
 
 #: What the constructor of a request takes just as `build_request` does.
 _BODIES = frozenset({"content", "data", "files", "json"})
@@ -65,26 +66,24 @@ class Heads(NamedTuple):
         return head
 
 
-class RemembersHeads(Generic[Request]):
+class RemembersHeads(CookiesForAnyHost[Request, Cookies]):
     """Builds plain requests of remembered URLs and headers. A client of the library is its base class as well."""
 
-    _library_client: type
+    _library_client: ClassVar[Any]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if any(is_library(base.__module__) for base in cls.__mro__):
+        if hasattr(cls, "_library"):
             cls._library_client = client = base_in_library(cls)
             _ORIGINALS.setdefault(client, client.build_request)
 
     def __init__(self, **options: Any) -> None:
-        self._library = library_of(self)
         self._heads = Heads(None, [], {})
         base_url = options.get("base_url")
         if type(base_url) is str:
             options["base_url"] = _parse(self._library, base_url)
-        as_the_library_s: Any = super()
-        as_the_library_s.__init__(**options)
-        timeouts_of({"timeout": as_the_library_s.timeout.as_dict()})  # an odd one is told here
+        self._library_s.__init__(**options)
+        timeouts_of({"timeout": self._library_s.timeout.as_dict()})  # an odd one is told here
 
     def build_request(self, method: str, url: Any, **options: Any) -> Request:
         """Build a request, as ``httpx.Client.build_request``."""
@@ -98,10 +97,9 @@ class RemembersHeads(Generic[Request]):
         # Where there is no body, a method may bring headers of its own: as the first ones, with no way to get at them.
         known = alone or (all(given.values()) and (method == "GET" or not _BODIES.isdisjoint(given)))
         plain = type(url) is str and len(url) <= _LONGEST_URL and known and _AS_GIVEN.issuperset(given)
-        kind: Any = self._library_client
+        kind = self._library_client
         if not plain or client.params or kind.build_request is not _ORIGINALS[kind]:
-            as_the_library_s: Any = super()
-            return cast("Request", as_the_library_s.build_request(method, url, timeout=timeout, **options))
+            return super().build_request(method, url, timeout=timeout, **options)
 
         timeout = client.timeout if timeout is http.USE_CLIENT_DEFAULT else http.Timeout(timeout)
         extensions = {"timeout": timeout.as_dict()}
@@ -124,17 +122,27 @@ class RemembersHeads(Generic[Request]):
     def _merge(self, url: str) -> httpx.URL:
         """Return a URL as the library merges it with that of the client."""
         client: Any = self
-        as_the_library_s: Any = super()
         base_url = client.base_url
         known = (self._library, str(base_url), url)
         merged = _merged.get(known)
         if merged is None:
-            merged = as_the_library_s.build_request("GET", url).url
+            merged = self._library_s.build_request("GET", url).url
             if len(_merged) >= _REMEMBERED:
                 _merged.clear()  # under another thread, perhaps
             if client.base_url is base_url:  # which another thread may have replaced
                 _merged[known] = merged
         return cast("httpx.URL", merged)
+
+    def with_cookie_header(self, url: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a request with a header in the place of ``cookies=``, of which the library warns."""
+        cookies = options.pop("cookies", None)
+        if cookies:
+            build = _ORIGINALS[self._library_client]  # whatever a test has put there since
+            asks = build(self, "GET", url, cookies=jar_for_any_host(cookies))
+            headers = self._library.Headers({"cookie": asks.headers["cookie"]} if "cookie" in asks.headers else {})
+            headers.update(options.get("headers"))
+            options["headers"] = headers
+        return options
 
 
 def scope_of(request: httpx.Request, **options: Any) -> Scope:
@@ -197,11 +205,6 @@ def body_of(request: httpx.Request, http: HTTPLibrary) -> Body:
         raise TypeError(msg)
     send_once(request)
     return stream
-
-
-def original_build_request(client: Any) -> Any:
-    """Return the `build_request` of the library's client that `client` is, whatever a test has put there since."""
-    return _ORIGINALS[client._library_client]  # noqa: SLF001 - it is a RemembersHeads
 
 
 @lru_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from .._conversation.loop import cancellation_in_flight
 from .._conversation.websocket import WebSocketConnection
 from .._protocol.fields import REMEMBERED
 from .._protocol.handshake import Refusal
-from .library import HTTPLibrary, base_in_library, derived, is_library
+from .library import HTTPLibrary, OfLibrary, base_in_library, derived, is_library, library_of
 
 _ENCODED = frozenset({b"content-encoding"})
 
@@ -43,12 +43,13 @@ async def response_to(exchange: HTTPExchange, http: HTTPLibrary) -> httpx.Respon
 
 
 async def response_to_handshake(
-    connection: WebSocketConnection, agreed: list[tuple[bytes, bytes]], http: HTTPLibrary
+    connection: WebSocketConnection, request: httpx.Request, agreed: Sequence[tuple[bytes, bytes]] = ()
 ) -> httpx.Response:
     """Return the response to a WebSocket handshake: 101, the app's denial, a rejection's 403, or a server's 500.
 
     In `agreed` are the headers by which the protocol is agreed upon, should the app accept.
     """
+    http = library_of(request)
     extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "asgi": connection}
     if not await connection.answered():
         return _internal_server_error(connection, extensions, http)
@@ -119,7 +120,7 @@ class OwnStream:
     whole: list[bytes] | None = None
 
 
-class Response:
+class Response(OfLibrary):
     """A response whose body, if it is read whole, is read in one step, past the library's three nested iterators.
 
     That is while nobody has put a stream of their own around the body, or something else in the place of the library's
@@ -155,17 +156,16 @@ class Response:
 
     async def aread(self) -> bytes:
         """Read and return the body."""
-        as_the_library_s: Any = super()
         own = self._own
         if own is None or not self._can_be_read(own):
-            content: bytes = await as_the_library_s.aread()
+            content: bytes = await self._library_s.aread()
             return content
         exchange: HTTPExchange = own.exchange
         try:
             chunks = await exchange.read()
         except own.http.RequestError as error:
             with suppress(RuntimeError):  # without a client, it has none
-                error.request = as_the_library_s.request
+                error.request = self._library_s.request
             raise
         return self._take(own, chunks)
 
@@ -174,8 +174,7 @@ class Response:
         own = self._own
         if own is not None and own.whole is not None and self._can_be_read(own):
             return self._take(own, own.whole)
-        as_the_library_s: Any = super()
-        content: bytes = as_the_library_s.read()
+        content: bytes = self._library_s.read()
         return content
 
     def _can_be_read(self, own: OwnStream) -> bool:
@@ -195,8 +194,7 @@ class Response:
         self.is_closed = True
         self.elapsed = dt.timedelta(seconds=time.perf_counter() - exchange.began)
         self.__dict__["stream"] = own.http.ByteStream(body)  # the client's leads back to this
-        as_the_library_s: Any = super()
-        content: bytes = as_the_library_s.read()
+        content: bytes = self._library_s.read()
         return content
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -205,14 +203,13 @@ class Response:
         if body is not None:
             yield body
         else:
-            as_the_library_s: Any = super()
-            yield from as_the_library_s.iter_bytes(chunk_size)
+            yield from self._library_s.iter_bytes(chunk_size)
 
     @property
     def num_bytes_downloaded(self) -> int:
         """How many bytes of the body have been read, before they were decoded."""
-        as_the_library_s: Any = super()
-        return as_the_library_s.num_bytes_downloaded if self._downloaded is None else self._downloaded
+        read: int = self._library_s.num_bytes_downloaded if self._downloaded is None else self._downloaded
+        return read
 
     def __reduce__(self) -> tuple[Any, ...]:  # a derived class cannot be found by its name
         this: Any = self

@@ -191,17 +191,16 @@ class AppTransport(Generic[Request, Response]):
         scope = websocket_scope(scope, extensions=self._websocket_extensions)
         options = self._options_for(request, scope)
         connection = self.connection_class(self._opening(self._call, request, scope, options))
-        http = library_of(request)
         stream = None
         if options.frames:
-            network = network_of(http)
+            network = network_of(library_of(request))
             stream = self._wire_class(network)(
                 connection, network, compression=options.compression, max_message_size=options.max_message_size
             )
             agreed += stream.agreed
         self._unsettled.add(connection)
         await connection.start()
-        response = await response_to_handshake(connection, agreed, http)
+        response = await response_to_handshake(connection, request, agreed)
         if stream is not None and response.status_code == 101:
             response.extensions["network_stream"] = stream
         return response

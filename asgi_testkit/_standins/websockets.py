@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import anyio.lowlevel
 
-from .._client.library import Request, Response, derived, library_of
+from .._client.library import HTTPLibrary, Request, Response, derived
 from .._client.transport import AppTransport
 from .._conversation.websocket import WebSocketConnection
 from .._conversation.wire import WireStream
@@ -65,6 +65,7 @@ class SessionTransport(AppTransport[Request, Response]):
 
     connection_class = SessionConnection
     raise_app_exceptions = True
+    _http: HTTPLibrary
     _errors: Any  # the module whose exceptions are raised
     _for_http: Any  # the class of the library's own transport
 
@@ -95,17 +96,16 @@ class SessionTransport(AppTransport[Request, Response]):
             httpx.LocalProtocolError: The URL is a WebSocket's, and the headers do not ask for one.
         """
         sent = cast("httpx.Request", request)
-        handshake = _handshake(sent, self._initial_receive_timeout)
+        handshake = self._handshake(sent)
         if handshake is None:
             COUNTER["request"] += 1
             plain = self._for_http(self.app, self.raise_app_exceptions, self.root_path, self.client)
             return cast("Response", await plain.handle_async_request(request))
-        http = library_of(request)
         try:
             response = cast("httpx.Response", await super().handle_async_request(cast("Request", handshake)))
             if response.status_code != 101:
                 await response.aread()
-        except http.ReadTimeout as error:
+        except self._http.ReadTimeout as error:
             msg = f"{_NOT_ACCEPTED} {error}"
             raise RuntimeError(msg) from error
         connection: Any = response.extensions.get("asgi")
@@ -114,7 +114,20 @@ class SessionTransport(AppTransport[Request, Response]):
         self._sessions = [session for session in self._sessions if not session.done]
         self._sessions.append(connection)
         # A response that is closed leaves the session open.
-        return cast("Response", http.Response(101, headers=response.headers, extensions=response.extensions))
+        return cast("Response", self._http.Response(101, headers=response.headers, extensions=response.extensions))
+
+    def _handshake(self, request: httpx.Request) -> httpx.Request | None:
+        """Return the handshake that `request` is, with a timeout for the answer. None if it is not meant for one."""
+        asks = request.headers.get("upgrade") == "websocket"
+        if not (asks or request.url.scheme in {"ws", "wss"}):
+            return None
+        if not asks or "upgrade" not in request.headers.get("connection", "").lower():
+            msg = f"{request.url}: a WebSocket handshake has the headers Connection: Upgrade and Upgrade: websocket"
+            raise self._http.LocalProtocolError(msg, request=request)
+        extensions = {**request.extensions, "timeout": {"read": self._initial_receive_timeout}}
+        return self._http.Request(
+            request.method, request.url, headers=request.headers, stream=request.stream, extensions=extensions
+        )
 
     def _not_upgraded(self, response: httpx.Response, connection: Any) -> Exception:
         error: Exception
@@ -164,21 +177,6 @@ async def _wait_for(sessions: list[WebSocketConnection]) -> None:
     for session in sessions:
         with suppress(TimeoutError):
             await session.wait(max(0.0, deadline - anyio.current_time()))
-
-
-def _handshake(request: httpx.Request, timeout: float | None) -> httpx.Request | None:
-    """Return the handshake that `request` is, with `timeout` for the app's answer. None if it is not meant for one."""
-    asks = request.headers.get("upgrade") == "websocket"
-    if not (asks or request.url.scheme in {"ws", "wss"}):
-        return None
-    http = library_of(request)
-    if not asks or "upgrade" not in request.headers.get("connection", "").lower():
-        msg = f"{request.url}: a WebSocket handshake has the headers Connection: Upgrade and Upgrade: websocket"
-        raise http.LocalProtocolError(msg, request=request)
-    extensions = {**request.extensions, "timeout": {"read": timeout}}
-    return http.Request(
-        request.method, request.url, headers=request.headers, stream=request.stream, extensions=extensions
-    )
 
 
 class SessionStream(WireStream):

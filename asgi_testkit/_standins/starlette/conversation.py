@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 import httpx
 
-from ..._client.library import library_of
 from ..._client.response import response_to_handshake
 from ..._client.transport import AppTransport
 from ..._conversation.http import HTTPExchange
@@ -237,6 +236,6 @@ class LenientTransport(AppTransport[Any, Any]):
         connection: Any = self.connection_class(self._opening(call, request, scope, options))
         self._unsettled.add(connection)
         await connection.start()
-        response = await response_to_handshake(connection, [], library_of(request))
+        response = await response_to_handshake(connection, request)
         connection.answer = connection.take()
         return response

@@ -13,6 +13,7 @@ import anyio.lowlevel
 import httpx
 
 from ..._blocking.session import WebSocketSession
+from ..._client.library import HTTPX
 from ..._protocol.payload import JSONMode, json_message
 from ..._types import ASGIApp, Message, Scope
 from .conversation import LenientTransport
@@ -21,8 +22,6 @@ from .transport import PortalTransport
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
-
-_Request = httpx.Request
 
 
 class SentMessages:
@@ -98,9 +97,9 @@ class WebSocketTestSession(WebSocketSession):
             BaseException: What the app raised, as it is.
         """
         if self._line is None or self._line[0].portal_factory != self.portal_factory:
-            transport = PortalTransport(LenientTransport(self.app), "asyncio", {})
+            transport = PortalTransport(LenientTransport(self.app), "asyncio", {}, HTTPX)
             transport.portal_factory = self.portal_factory
-            self._line = transport, _Request("GET", "ws://testserver")
+            self._line = transport, HTTPX.Request("GET", "ws://testserver")
         transport, request = self._line
         self._connect = lambda: transport.connect(self.app, self.scope, request)
         try:

@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal
 
 from ..._blocking.hop import Hop, ThreadHop
 from ..._blocking.transport import BlockingTransport, Handler
-from ..._client.library import derived, library_of
+from ..._client.library import derived
 from ..._conversation.conversation import Conversation
 from ..._types import ASGIApp, Scope
 from .conversation import LenientTransport
@@ -144,7 +144,7 @@ class PortalTransport(BlockingTransport):
             else:
                 return super()._send_by(hop, request, handle, can_move=can_move)
             response = super()._send_by(hop, request, handle)
-            kind: Any = derived(PortalStream, library_of(request), "SyncByteStream")
+            kind: Any = derived(PortalStream, self._http, "SyncByteStream")
             response.stream = kind(response, hop, stack.pop_all(), self._open)
             return response
 
