@@ -116,7 +116,7 @@ class CookiesForAnyHost(OfLibrary, Generic[Request, Cookies]):
     @property
     def cookies(self) -> Cookies:
         """The cookies that the client keeps, and sends."""
-        cookies = self._library_s.cookies
+        cookies = self._library.Client.cookies.fget(self)  # type: ignore[attr-defined]
         ours: Any = self._cookies_of_our_jar
         if ours is None or ours.jar is not cookies.jar:
             if type(cookies.jar) is not DotlessHostJar:

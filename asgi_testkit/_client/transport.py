@@ -37,6 +37,9 @@ class AppTransport(Generic[Request, Response]):
     connection_class: ClassVar[type[WebSocketConnection]] = WebSocketConnection
     extensions: ClassVar[Mapping[str, Any]] = HTTP_EXTENSIONS
 
+    #: Whether a request may be a WebSocket handshake by its headers.
+    knows_handshakes: ClassVar[bool] = True
+
     def __init__(
         self,
         app: ASGIApp,
@@ -154,7 +157,7 @@ class AppTransport(Generic[Request, Response]):
         if cancellation_may_be_pending():
             await checkpoint()
         scope = self._scope_of(sent)
-        if self._is_handshake(scope):
+        if self.knows_handshakes and asks_for_websocket(scope):
             response = await self._upgrade(sent, scope)
             return response  # type: ignore[no-any-return]
         options = self._options_for(sent, scope)
@@ -178,9 +181,6 @@ class AppTransport(Generic[Request, Response]):
             state=self.state,
             extensions=self._http_extensions,
         )
-
-    def _is_handshake(self, scope: Scope) -> bool:
-        return asks_for_websocket(scope)
 
     async def _upgrade(self, request: httpx.Request, scope: Scope) -> httpx.Response:
         refused = refusal(scope)

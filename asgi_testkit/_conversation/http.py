@@ -98,7 +98,7 @@ class HTTPExchange(Conversation):
                     return
                 await self._hold_back()
         finally:
-            if self.state.over:
+            if self.state.over and self._listening:
                 self._for_app.fire()
 
     async def _send_file(self, file: FileBody) -> None:
@@ -176,9 +176,10 @@ class HTTPExchange(Conversation):
     def take_chunks(self) -> list[bytes]:
         """Return what of the body is here already."""
         chunks = list(filter(None, self._chunks))
-        if self._chunks:
-            self._chunks.clear()
-            self._buffered = 0
+        held_back = self._held_back
+        self._chunks.clear()
+        self._buffered = 0
+        if held_back:
             self._for_app.fire()
         return chunks
 

@@ -203,6 +203,7 @@ class LenientTransport(AppTransport[Any, Any]):
     A WebSocket is what a session asks for, and nothing else.
     """
 
+    knows_handshakes = False
     exchange_class = LenientExchange
     connection_class = LenientConnection
     extensions: ClassVar[Mapping[str, Any]] = {**HTTP_EXTENSIONS, TRAILERS: {}}
@@ -213,9 +214,6 @@ class LenientTransport(AppTransport[Any, Any]):
         scope["server"] = [request.url.raw_host.decode("ascii"), scope["server"][1]]
         scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in request.headers.multi_items()]
         return scope
-
-    def _is_handshake(self, scope: Scope) -> bool:  # noqa: ARG002 - headers do not make one
-        return False
 
     def websocket_scope_of(self, request: httpx.Request) -> Scope:
         """Return the scope of a session that `request` asks for."""
