@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from asgi_testkit._protocol import http, lifespan, websocket
 from asgi_testkit._protocol.fields import TOKEN, Illegal, header, kind_of, not_pairs, octets, stranger
 
 
@@ -129,3 +130,17 @@ def test_headers_that_are_no_pairs_are_shown() -> None:
     what, hint = not_pairs({b"x": b"1"}).args
     assert what == "sent headers={b'x': b'1'}"
     assert "[name, value] pairs" in hint
+
+
+# The tables of the three automata
+
+
+@pytest.mark.parametrize("automaton", [http, lifespan, websocket])
+def test_a_table_has_a_row_for_every_state_and_none_leads_to_failure(automaton: Any) -> None:
+    assert automaton.TRANSITIONS.keys() == set(automaton.State)
+    assert all(automaton.State.FAILED not in row.values() for row in automaton.TRANSITIONS.values())
+
+
+@pytest.mark.parametrize("automaton", [http, lifespan, websocket])
+def test_hints_are_for_mistakes_only(automaton: Any) -> None:
+    assert all(event not in automaton.TRANSITIONS[state] for state, event in automaton.HINTS)

@@ -27,6 +27,8 @@ from asgi_testkit._protocol.websocket import (
     is_close_code,
 )
 
+from .tables import arrive, pairs, refusal_of
+
 DENIAL_START, DENIAL_BODY = f"{DENIAL}.start", f"{DENIAL}.body"
 
 #: What the errors of a denial response begin with.
@@ -111,38 +113,15 @@ ROADS: dict[State, list[dict[str, Any]]] = {
     State.FAILED: [accept(), NONSENSE],
 }
 
-PAIRS = [(state, event) for state in State for event in Event]
-LEGAL = [pytest.param(*pair, id=f"{pair[0].name}-{pair[1].name}") for pair in PAIRS if pair[1] in TRANSITIONS[pair[0]]]
-ILLEGAL = [
-    pytest.param(*pair, id=f"{pair[0].name}-{pair[1].name}") for pair in PAIRS if pair[1] not in TRANSITIONS[pair[0]]
-]
+LEGAL = pairs(TRANSITIONS, Event, legal=True)
+ILLEGAL = pairs(TRANSITIONS, Event, legal=False)
 
 
-def arrive(state: State) -> WebSocketState:
-    connection = fresh()
-    for message in ROADS[state]:
-        try:
-            connection.handle(message)
-        except ASGIProtocolError:
-            assert state is State.FAILED
-    assert connection.state is state
-    return connection
+def arrived(state: State) -> WebSocketState:
+    return arrive(fresh(), state, ROADS[state], WebSocketState.handle)
 
 
 # The tables
-
-
-def test_the_table_has_a_row_for_every_state() -> None:
-    assert TRANSITIONS.keys() == set(State)
-    assert ROADS.keys() == set(State)
-
-
-def test_no_row_leads_to_failure() -> None:
-    assert all(State.FAILED not in row.values() for row in TRANSITIONS.values())
-
-
-def test_hints_are_for_mistakes_only() -> None:
-    assert all(event not in TRANSITIONS[state] for state, event in HINTS)
 
 
 def test_strangers_are_no_messages_of_the_protocol_unless_they_have_to_be_offered() -> None:
@@ -151,17 +130,17 @@ def test_strangers_are_no_messages_of_the_protocol_unless_they_have_to_be_offere
 
 @pytest.mark.parametrize("state, event", LEGAL)
 def test_a_legal_message_leads_where_the_table_says(state: State, event: Event) -> None:
-    connection = arrive(state)
+    connection = arrived(state)
     connection.handle(MESSAGES[event])
     assert connection.state is TRANSITIONS[state][event]
 
 
 @pytest.mark.parametrize("state, event", ILLEGAL)
 def test_an_illegal_message_fails_and_the_text_says_what_and_when_and_why(state: State, event: Event) -> None:
-    connection = arrive(state)
+    connection = arrived(state)
     before = flags(connection)
     text = refusal(connection, MESSAGES[event])
-    assert text == f"application sent {event.value} while {state.value}. {HINTS.get((state, event), '')}".rstrip()
+    assert text == refusal_of(state, event, HINTS)
     assert flags(connection) == before
 
 
@@ -263,7 +242,7 @@ def test_a_message_that_is_refused_sets_no_flag(messages: list[dict[str, Any]], 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.FAILED])
 @pytest.mark.parametrize("kind", [kind for kind in STRANGERS if kind not in {DENIAL_START, DENIAL_BODY}])
 def test_a_message_from_elsewhere_is_refused_with_the_reason(kind: str, state: State) -> None:
-    text = refusal(arrive(state), {"type": kind})
+    text = refusal(arrived(state), {"type": kind})
     assert repr(kind) in text
     assert STRANGERS[kind] in text
 
@@ -285,7 +264,7 @@ def test_a_type_that_is_no_string_is_refused(kind: object) -> None:
 )
 @pytest.mark.parametrize("state", [State.CONNECTING, State.OPEN])
 def test_what_is_no_message_is_refused(message: object, state: State) -> None:
-    text = refusal(arrive(state), message)
+    text = refusal(arrived(state), message)
     assert repr(message) in text
     assert "Messages are dicts with a 'type'." in text
 
