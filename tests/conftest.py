@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from .backends import BACKENDS, Backend
-from .faces import AwaitedFace, BlockingFace, Face
+from .faces import AwaitedFace, BlockingFace, Face, Opener, bare, entered
 
 
 def pytest_configure() -> None:
@@ -45,6 +45,23 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """The backend that anyio's pytest plugin runs an asynchronous test on."""
     backend: Backend = request.param
     return backend.name, backend.options
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """A backend for a blocking client."""
+    chosen: Backend = request.param
+    return chosen
+
+
+@pytest.fixture(params=[entered, bare], ids=lambda opener: opener.__name__)
+def opening(request: pytest.FixtureRequest, backend: Backend) -> Opener:
+    """Opens a blocking client on each backend, inside ``with`` and without."""
+
+    def open_client(app: Any, **options: Any) -> Any:
+        return request.param(app, backend=backend.name, backend_options=backend.options, **options)
+
+    return open_client
 
 
 @pytest.fixture(

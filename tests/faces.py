@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -350,3 +350,22 @@ class AwaitedFace(Face):
                 yield AwaitedClient(client, portal)
             finally:
                 portal.call(client.aclose)
+
+
+#: Opens a blocking client of an app, with options, as a context manager.
+Opener: TypeAlias = Callable[..., Any]
+
+
+@contextmanager
+def entered(app: Any, **options: Any) -> Iterator[TestClient]:
+    with TestClient(app, **options) as client:
+        yield client
+
+
+@contextmanager
+def bare(app: Any, **options: Any) -> Iterator[TestClient]:
+    client = TestClient(app, **options)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -23,43 +23,17 @@ from asgi_testkit import Receive, Scope, Send, TestClient, WebSocketDisconnect, 
 from asgi_testkit._blocking import hop as _hop
 from asgi_testkit._conversation import task as _tasks
 
-from .backends import BACKENDS, Backend
+from .backends import Backend
 from .ctrl_c import press_ctrl_c
+from .faces import Opener, entered
 from .messages import Gate, Recorder, accept, echo, hang_up, hello, say
 from .programs import PYTHON, ROOT
 
-Opener = Callable[..., Any]
 
-
-@contextmanager
-def entered(app: Any, **options: Any) -> Iterator[TestClient]:
-    with TestClient(app, lifespan="off", **options) as client:
-        yield client
-
-
-@contextmanager
-def bare(app: Any, **options: Any) -> Iterator[TestClient]:
-    client = TestClient(app, **options)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    chosen: Backend = request.param
-    return chosen
-
-
-@pytest.fixture(params=[entered, bare], ids=lambda opener: opener.__name__)
-def opening(request: pytest.FixtureRequest, backend: Backend) -> Opener:
-    """Opens a client on each backend, in both ways."""
-
-    def open_client(app: Any, **options: Any) -> Any:
-        return request.param(app, backend=backend.name, backend_options=backend.options, **options)
-
-    return open_client
+@pytest.fixture
+def opening(opening: Opener) -> Opener:
+    """Opens a client without lifespan on each backend, in both ways."""
+    return partial(opening, lifespan="off")
 
 
 @pytest.fixture
@@ -370,7 +344,7 @@ def test_what_a_trip_has_fetched_counts_as_read(opening: Opener) -> None:
 
 
 def test_after_the_client_a_session_says_that_it_was_closed(backend: Backend) -> None:
-    with entered(echo, backend=backend.name, backend_options=backend.options) as client:
+    with entered(echo, lifespan="off", backend=backend.name, backend_options=backend.options) as client:
         session = client.websocket_connect("/").__enter__()
     for verb in (session.receive, lambda: list(session)):
         with pytest.raises(httpx.ReadError, match="the client was closed while it was using the connection"):

@@ -552,28 +552,14 @@ def test_leaving_a_stream_is_a_disconnect_and_the_app_has_ended_when_it_is_left(
         assert stream.response.extensions["asgi"].app_exception is None
 
 
-def test_an_app_that_listens_has_its_grace_to_end_by_itself(face: Face) -> None:
+@pytest.mark.parametrize("size", [0, 70_000], ids=["listens", "is held back, and let go by the disconnect"])
+def test_an_app_that_listens_or_will_in_a_moment_has_its_grace_to_end_by_itself(face: Face, size: int) -> None:
     noticed = Recorder()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await start(send)
-        noticed((await receive())["type"])
-        await several_rounds()  # a grace is time
-        noticed("by itself")
-
-    with face.bare(app) as client, client.stream():
-        pass
-    assert noticed.events == ["http.disconnect", "by itself"]
-
-
-def test_an_app_that_notices_in_a_moment_has_its_grace_too(face: Face) -> None:
-    noticed = Recorder()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await start(send)
-        await body(send, b"x" * 70_000, more=True)  # held back, and let go by the disconnect
+        await body(send, b"x" * size, more=True)
         noticed((await receive())["type"])
         await several_rounds()  # a grace is time
         noticed("by itself")

@@ -26,12 +26,6 @@ from .ctrl_c import press_ctrl_c, sleep_through_ctrl_c
 variable = contextvars.ContextVar("variable", default="nobody's")
 
 
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    chosen: Backend = request.param
-    return chosen
-
-
 @pytest.fixture
 def portal(backend: Backend) -> Iterator[BlockingPortal]:
     with start_blocking_portal(backend.name, backend.options) as portal:

@@ -32,13 +32,6 @@ from .backends import BACKENDS, Backend
 from .ctrl_c import press_ctrl_c
 from .programs import run_program
 
-
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    chosen: Backend = request.param
-    return chosen
-
-
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
 

@@ -27,6 +27,7 @@ from asgi_testkit import (
 from asgi_testkit._conversation import task as _tasks
 from asgi_testkit._conversation.loop import current_loop
 
+from .cancelling import cancel_at_every_await
 from .messages import Recorder, accept, deny, echo, hang_up, say, several_rounds
 
 pytestmark = pytest.mark.anyio
@@ -476,47 +477,17 @@ async def exercise(client: AsyncClient) -> None:
         await session.close(4000)
 
 
-async def by_scope(run: Callable[[], Coroutine[Any, Any, None]], rounds: int) -> None:
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-        for _ in range(rounds):
-            await anyio.lowlevel.checkpoint()
-        group.cancel_scope.cancel()
-
-
-async def by_task(run: Callable[[], Any], rounds: int) -> None:
-    task = asyncio.ensure_future(run())
-    for _ in range(rounds):
-        await asyncio.sleep(0)
-    task.cancel()
-    task.cancel()  # as an impatient runner does
-    await asyncio.wait([task])
-
-
 @pytest.mark.parametrize("write_buffer", [65536, 0])
-@pytest.mark.parametrize("cancel", [by_scope, by_task])
+@pytest.mark.parametrize("how", ["by scope", "by task"])
 async def test_a_session_can_be_cancelled_at_every_await(
-    cancel: Any, write_buffer: int, anyio_backend: tuple[str, Any]
+    how: str, write_buffer: int, anyio_backend: tuple[str, Any]
 ) -> None:
-    if cancel is by_task and anyio_backend[0] == "trio":
-        cancel = by_scope  # trio's tasks are cancelled by scopes only
-    done: list[int] = []
-    before = set(_tasks._running)  # an earlier test may have left one that cannot be stopped
+    def check() -> None:
+        assert not client._core.transport.running()
+        assert not client._core.transport.unsettled
+
     async with client_for(talkative, write_buffer=write_buffer, disconnect_grace=0.001) as client:
-
-        async def run() -> None:
-            await exercise(client)
-            done.append(rounds)
-
-        rounds = 0
-        while not done:
-            await cancel(run, rounds)
-            assert not client._core.transport.running()
-            assert not client._core.transport.unsettled
-            assert not _tasks._running - before
-            rounds += 1
-            assert rounds < 1000
-    assert rounds > 10
+        assert await cancel_at_every_await(lambda: exercise(client), how, anyio_backend, check) > 10
 
 
 # The connection, as the wire uses it

@@ -11,7 +11,6 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -23,44 +22,11 @@ from asgi_testkit import ASGIProtocolError, Message, Receive, Scope, Send, TestC
 from asgi_testkit._blocking.hop import Call
 from asgi_testkit._conversation.loop import current_loop
 
-from .backends import BACKENDS, Backend
+from .backends import Backend
 from .ctrl_c import press_ctrl_c
+from .faces import Opener, bare, entered
 from .messages import Gate, body, hello, start
 from .programs import PYTHON, ROOT
-
-
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    chosen: Backend = request.param
-    return chosen
-
-
-Opener = Callable[..., Any]
-
-
-@contextmanager
-def entered(app: Any, **options: Any) -> Iterator[TestClient]:
-    with TestClient(app, **options) as client:
-        yield client
-
-
-@contextmanager
-def bare(app: Any, **options: Any) -> Iterator[TestClient]:
-    client = TestClient(app, **options)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-@pytest.fixture(params=[entered, bare], ids=lambda opener: opener.__name__)
-def opening(request: pytest.FixtureRequest, backend: Backend) -> Opener:
-    """Opens a client on each backend, in both ways."""
-
-    def open_client(app: Any, **options: Any) -> Any:
-        return request.param(app, backend=backend.name, backend_options=backend.options, **options)
-
-    return open_client
 
 
 @pytest.fixture
@@ -264,16 +230,17 @@ def test_a_startup_that_fails_leaves_no_thread(backend: Backend) -> None:
     client.close()
 
 
-def test_a_shutdown_that_fails_leaves_no_thread(backend: Backend) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        msg = "the app's"
-        raise ValueError(msg)
+async def fails_at_shutdown(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    msg = "the app's"
+    raise ValueError(msg)
 
+
+def test_a_shutdown_that_fails_leaves_no_thread(backend: Backend) -> None:
     threads = set(threading.enumerate())
-    client = TestClient(app, backend=backend.name, backend_options=backend.options)
+    client = TestClient(fails_at_shutdown, backend=backend.name, backend_options=backend.options)
     with pytest.raises(ValueError, match="the app's"), client:
         pass
     assert set(threading.enumerate()) <= threads
@@ -281,16 +248,9 @@ def test_a_shutdown_that_fails_leaves_no_thread(backend: Backend) -> None:
 
 
 def test_the_test_s_own_exception_wins_over_the_app_s(backend: Backend) -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        msg = "the app's"
-        raise ValueError(msg)
-
     mine = AssertionError("the test's")
     with pytest.raises(AssertionError, match="the test's") as caught:  # noqa: SIM117 - one raises out of the other
-        with TestClient(app, backend=backend.name, backend_options=backend.options):
+        with TestClient(fails_at_shutdown, backend=backend.name, backend_options=backend.options):
             raise mine
     assert caught.value is mine
     assert "ValueError: the app's" in mine.__notes__[0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import inspect
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from asgi_testkit._conversation.loop import HomeLoop, current_loop
 from asgi_testkit._protocol.handshake import offer
 
 from .backends import Backend
+from .cancelling import cancel_at_every_await
 from .messages import Recorder, body, hello, raises, several_rounds, start
 
 pytestmark = pytest.mark.anyio
@@ -376,52 +376,16 @@ async def exercise(client: httpx.AsyncClient) -> None:
         await response.aread()
 
 
-async def rounds_until_done(make: Callable[[], Awaitable[None]], rounds: int, cancel: Any) -> bool:
-    """Run it, and cancel it after so many rounds of the loop. Return whether it was done before."""
-    done = False
-
-    async def run() -> None:
-        nonlocal done
-        await make()
-        done = True
-
-    await cancel(run, rounds)
-    return done
-
-
-async def by_scope(run: Callable[[], Coroutine[Any, Any, None]], rounds: int) -> None:
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-        for _ in range(rounds):
-            await anyio.lowlevel.checkpoint()
-        group.cancel_scope.cancel()
-
-
-async def by_task(run: Callable[[], Any], rounds: int) -> None:
-    task = asyncio.ensure_future(run())
-    for _ in range(rounds):
-        await asyncio.sleep(0)
-    task.cancel()
-    task.cancel()  # as an impatient runner does
-    await asyncio.wait([task])
-
-
 @pytest.mark.parametrize("write_buffer", [65536, 0])
-@pytest.mark.parametrize("cancel", [by_scope, by_task])
+@pytest.mark.parametrize("how", ["by scope", "by task"])
 async def test_a_request_can_be_cancelled_at_every_await(
-    cancel: Any, write_buffer: int, anyio_backend: tuple[str, Any]
+    how: str, write_buffer: int, anyio_backend: tuple[str, Any]
 ) -> None:
-    if cancel is by_task and anyio_backend[0] == "trio":
-        cancel = by_scope  # trio's tasks are cancelled by scopes only
-    rounds = 0
-    before = set(_tasks._running)  # an earlier test may have left one that cannot be stopped
+    def check() -> None:
+        assert not client._transport.running()  # type: ignore[attr-defined]
+
     async with AsyncClient(talkative, write_buffer=write_buffer, lifespan="off") as client:
-        while not await rounds_until_done(lambda: exercise(client), rounds, cancel):
-            assert not client._transport.running()  # type: ignore[attr-defined]
-            assert not _tasks._running - before
-            rounds += 1
-            assert rounds < 1000
-    assert rounds > 5
+        assert await cancel_at_every_await(lambda: exercise(client), how, anyio_backend, check) > 5
 
 
 async def test_a_cancelled_request_lets_the_app_finish_within_its_grace() -> None:
