@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -58,6 +59,18 @@ async def fail() -> None:
     raise OfTheAppError
 
 
+async def take(
+    steps: list[str], messages: Mapping[str, Message], deeds: Mapping[str, Any], send: Send, *, swallows: bool
+) -> None:
+    """Take the steps of an app, which are messages to send, or deeds."""
+    for step in steps:
+        try:
+            await (send(messages[step]) if step in messages else deeds[step]())
+        except ASGIProtocolError:
+            if not swallows:
+                raise
+
+
 def app_of(steps: list[str], *, swallows: bool) -> Any:
     """Return an app that takes these steps; one that swallows goes on after an error of `send`."""
     messages: dict[str, Message] = {
@@ -71,12 +84,7 @@ def app_of(steps: list[str], *, swallows: bool) -> Any:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         deeds = {"receive": receive, "pause": anyio.lowlevel.checkpoint, "raise": fail, "hang": anyio.sleep_forever}
-        for step in steps:
-            try:
-                await (send(messages[step]) if step in messages else deeds[step]())
-            except ASGIProtocolError:
-                if not swallows:
-                    raise
+        await take(steps, messages, deeds, send, swallows=swallows)
 
     return app
 
@@ -257,12 +265,7 @@ def socket_app_of(steps: list[str], told: Told, *, swallows: bool) -> Any:
             **{kind: partial(say, kind) for kind in ("text", "bytes", "long")},
             "echo": echo,
         }
-        for step in steps:
-            try:
-                await (send(messages[step]) if step in messages else deeds[step]())
-            except ASGIProtocolError:
-                if not swallows:
-                    raise
+        await take(steps, messages, deeds, send, swallows=swallows)
 
     return app
 

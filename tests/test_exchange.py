@@ -457,8 +457,8 @@ def test_a_receive_that_the_app_drops_loses_nothing(face: Face) -> None:
     assert text == repr([request_message(b"one", more=True), request_message(b"", more=False)])
 
 
-def test_an_error_in_the_body_of_the_request_is_the_test_s_own_and_the_app_sees_a_disconnect(face: Face) -> None:
-    received = Recorder()
+def failing_body(face: Face) -> Any:
+    """Return a body of one chunk, that raises a LookupError then."""
 
     def blocking() -> Any:
         yield b"one"
@@ -467,6 +467,12 @@ def test_an_error_in_the_body_of_the_request_is_the_test_s_own_and_the_app_sees_
     async def awaited() -> AsyncIterator[bytes]:
         yield b"one"
         raise LookupError("mine")
+
+    return blocking() if face.name == "blocking" else awaited()
+
+
+def test_an_error_in_the_body_of_the_request_is_the_test_s_own_and_the_app_sees_a_disconnect(face: Face) -> None:
+    received = Recorder()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         received(await receive())
@@ -474,20 +480,12 @@ def test_an_error_in_the_body_of_the_request_is_the_test_s_own_and_the_app_sees_
         await hello(scope, receive, send)
 
     with face.bare(app) as client, pytest.raises(LookupError, match="mine"):
-        client.post(content=blocking() if face.name == "blocking" else awaited())
+        client.post(content=failing_body(face))
     assert received.events == [request_message(b"one", more=True), {"type": "http.disconnect"}]
 
 
 def test_an_error_in_the_body_of_the_request_after_the_start_reaches_the_reader(face: Face) -> None:
     gate = Gate()
-
-    def blocking() -> Any:
-        yield b"one"
-        raise LookupError("mine")
-
-    async def awaited() -> AsyncIterator[bytes]:
-        yield b"one"
-        raise LookupError("mine")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
@@ -496,7 +494,7 @@ def test_an_error_in_the_body_of_the_request_after_the_start_reaches_the_reader(
         while (await receive())["type"] == "http.request":
             await body(send, b"more", more=True)
 
-    upload = blocking() if face.name == "blocking" else awaited()
+    upload = failing_body(face)
     with face.open(app) as client, client.stream("POST", content=upload) as stream:
         client.call(gate.open)
         with pytest.raises(LookupError, match="mine"):

@@ -876,22 +876,28 @@ def test_an_app_that_does_not_receive_is_a_write_timeout_and_nothing_is_lost(fac
     assert [text[0] for text in heard.events] == ["a", "b", "c"]
 
 
+def writes_noted(socket: Any) -> threading.Event:
+    """Have an event set as soon as the socket's connection is written to; in its loop."""
+    entered = threading.Event()
+    write = socket.connection.write
+
+    async def noted(message: Message) -> None:
+        entered.set()
+        await write(message)
+
+    socket.connection.write = noted
+    return entered
+
+
 def test_without_a_write_timeout_a_send_waits_as_long_as_it_takes(face: Face) -> None:
     gate = Gate()
-    entered = threading.Event()
     app = scripted(waiting(gate), hear, hear, saying("heard"), hear)
     with (
         opened(face, app) as client,
         client.connect(timeout=None) as socket,
         ThreadPoolExecutor(1) as pool,
     ):
-        write = socket.connection.write
-
-        async def noted(message: Message) -> None:
-            entered.set()
-            await write(message)
-
-        socket.connection.write = noted
+        entered = writes_noted(socket)
         sending = pool.submit(lambda: (socket.send_bytes(bytes(60_000)), socket.send_bytes(bytes(60_000))))
         assert entered.wait(5)
         client.call(anyio.wait_all_tasks_blocked)
@@ -1394,19 +1400,12 @@ def test_a_full_buffer_towards_an_app_that_has_ended_raises_the_end(
 
 def test_a_held_back_send_of_the_test_ends_with_the_app(face: Face) -> None:
     gate = Gate()
-    entered = threading.Event()
     with (
         opened(face, scripted(waiting(gate), failing(LookupError("x")))) as client,
         client.connect() as socket,
         ThreadPoolExecutor(1) as pool,
     ):
-        write = socket.connection.write
-
-        async def noted(message: Message) -> None:
-            entered.set()
-            await write(message)
-
-        socket.connection.write = noted
+        entered = writes_noted(socket)
         sending = pool.submit(socket.send_bytes, bytes(100_000))
         assert entered.wait(5)
         client.call(anyio.wait_all_tasks_blocked)
