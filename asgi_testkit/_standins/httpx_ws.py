@@ -8,7 +8,7 @@ import httpx
 import httpx_ws
 from httpx_ws.transport import ASGIWebSocketAsyncNetworkStream
 
-from .._client.library import HTTPX
+from .._client.library import bound
 from .._client.transport import ASGITransport
 from .._conversation.wire import WireStream
 from .websockets import SessionStream, SessionTransport
@@ -21,7 +21,7 @@ class Stream(SessionStream, ASGIWebSocketAsyncNetworkStream):
 class ASGIWebSocketTransport(SessionTransport[httpx.Request, httpx.Response], ASGITransport):
     """Runs an ASGI app in-process: sessions of httpx-ws, and HTTP as over httpx's own transport."""
 
-    _http = HTTPX
+    _http = bound(httpx.__name__)
     _errors = httpx_ws
     _for_http = httpx.ASGITransport
 
