@@ -32,12 +32,13 @@ from asgi_testkit import ASGITransport, AsyncClient, Receive, Scope, Send, TestC
 from asgi_testkit._blocking.transport import BlockingTransport
 from asgi_testkit._client.client import with_user_agent
 from asgi_testkit._client.cookies import CookiesForAnyHost, DotlessHostJar
-from asgi_testkit._client.library import HTTPX, derived
+from asgi_testkit._client.library import derived, library
 
 from .backends import BACKENDS, Backend
 from .faces import AwaitedFace, BlockingFace, Face
 from .messages import body, hello, start
 
+HTTP = library(httpx.__name__)
 BASE = "http://example.org"
 
 
@@ -394,7 +395,7 @@ class LongClient(CookiesForAnyHost[httpx.Request, httpx.Cookies], httpx.Client):
 
 def usual(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what our clients give to the library's."""
-    usual_headers = with_user_agent(options.get("headers"), HTTPX)
+    usual_headers = with_user_agent(options.get("headers"), HTTP)
     return {"base_url": BASE, "cookies": DotlessHostJar(), **options, "headers": usual_headers}
 
 
@@ -447,8 +448,8 @@ async def compare_awaited(todo: list[Any], options: Mapping[str, Any], mounts: A
 
 
 def compare_blocking(todo: list[Any], options: Mapping[str, Any], backend: Backend) -> None:
-    transport = derived(BlockingTransport, HTTPX, "BaseTransport")(
-        PlainTransport(everything, client=("testclient", 50000)), backend.name, backend.options, HTTPX
+    transport = derived(BlockingTransport, HTTP, "BaseTransport")(
+        PlainTransport(everything, client=("testclient", 50000)), backend.name, backend.options, HTTP
     )
     options = {"follow_redirects": False, **options}
     with (
