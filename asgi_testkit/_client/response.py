@@ -37,7 +37,7 @@ async def response_to(exchange: HTTPExchange, http: HTTPLibrary) -> httpx.Respon
     make = _headers if sent.size <= REMEMBERED else _headers.__wrapped__
     headers = make(http, tuple(sent.headers))
     kind: Any = derived(Response, http, "Response")
-    stream = stream_of(exchange, http)
+    stream = derived(ResponseStream, http, "AsyncByteStream")(exchange, http)
     response: httpx.Response = kind(sent.status, headers=headers, stream=stream, extensions=extensions)
     return response
 
@@ -62,7 +62,8 @@ async def response_to_handshake(
     else:
         status, headers = state.denial.status, state.denial.headers
     extensions["reason_phrase"] = _REASON_PHRASES.get(status, b"")
-    return http.Response(status, headers=headers, stream=stream_of(connection, http), extensions=extensions)
+    stream: Any = derived(ResponseStream, http, "AsyncByteStream")(connection, http)
+    return http.Response(status, headers=headers, stream=stream, extensions=extensions)
 
 
 def refuse_handshake(refusal: Refusal, http: HTTPLibrary) -> httpx.Response:
@@ -224,12 +225,6 @@ _methods = attrgetter("aread", "aiter_bytes", "aiter_raw", "read", "iter_bytes",
 def _originals(library: Any) -> tuple[Any, ...]:
     """Return the methods of a library's response, as they were when the first was made."""
     return _methods(library)
-
-
-def stream_of(conversation: HTTPExchange | WebSocketConnection, http: HTTPLibrary) -> httpx.AsyncByteStream:
-    """Return the body of a response as a stream."""
-    kind: Any = derived(ResponseStream, http, "AsyncByteStream")
-    return kind(conversation, http)  # type: ignore[no-any-return]
 
 
 class ResponseStream(OwnStream):

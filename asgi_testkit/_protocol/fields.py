@@ -60,16 +60,23 @@ class Automaton(ABC, Generic[T]):
             ASGIProtocolError: The message is illegal. So is every message after it.
         """
         try:
-            return self._take(message)
+            return self._take(self._kind_of(message), message)
         except Illegal as illegal:
             self._refuse(illegal)
         except BaseException:  # an iterator of headers that raises, say
             self.state = type(self.state).FAILED
             raise
 
+    def _kind_of(self, message: Any) -> Any:
+        """Return the type of a message."""
+        try:
+            return message["type"]
+        except (TypeError, KeyError, IndexError):
+            raise Illegal(f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'.") from None
+
     @abstractmethod
-    def _take(self, message: Message) -> T:
-        """Do what `handle` does with a legal message; raise `Illegal` for another."""
+    def _take(self, kind: Any, message: Message) -> T:
+        """Do what `handle` does with a legal message, of this type; raise `Illegal` for another."""
 
     def _step(self, event: Any) -> None:
         state = self.state
@@ -118,14 +125,6 @@ def headers_of(message: Message, *, strict: bool) -> list[tuple[bytes, bytes]]:
 def not_pairs(headers: Any) -> Illegal:
     """Return what is wrong with `headers` that cannot be gone through in pairs."""
     return Illegal(f"sent headers={headers!r}", "Headers are an iterable of [name, value] pairs of bytes.")
-
-
-def kind_of(message: Any) -> Any:
-    """Return the type of a message."""
-    try:
-        return message["type"]
-    except (TypeError, KeyError, IndexError):
-        raise Illegal(f"sent {message!r}, which is no ASGI message", "Messages are dicts with a 'type'.") from None
 
 
 def stranger(kind: Any, known: Mapping[str, str]) -> Illegal:

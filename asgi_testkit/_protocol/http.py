@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from .._types import Message
 from .extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND, FileBody
-from .fields import REMEMBERED, Automaton, Illegal, Quick, header, headers_of, kind_of, not_pairs, octets, stranger
+from .fields import REMEMBERED, Automaton, Illegal, Quick, header, headers_of, not_pairs, octets, stranger
 
 
 class State(Quick):
@@ -180,8 +180,7 @@ class HTTPResponseState(Automaton[bytes]):
             return self.over
         return self._bodyless or (self._left == 0 and self.trailers is None)
 
-    def _take(self, message: Message) -> bytes:
-        kind = kind_of(message)
+    def _take(self, kind: Any, message: Message) -> bytes:
         if kind == "http.response.body":
             return self._body(message)
         if kind == "http.response.start":

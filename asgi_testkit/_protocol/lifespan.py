@@ -5,6 +5,8 @@ Rule 1: everything that decides whether a message is legal lives in this file (A
 
 from __future__ import annotations
 
+from typing import Any
+
 from .._types import Message
 from .fields import Automaton, Illegal, Quick
 
@@ -73,17 +75,19 @@ class LifespanState(Automaton[None]):
     state: State = State.STARTING
     message: str = ""
 
-    def _take(self, message: Message) -> None:
+    def _kind_of(self, message: Any) -> Event:
         try:
-            event = _MESSAGES[message["type"]]
+            return _MESSAGES[message["type"]]
         except (TypeError, KeyError, IndexError):
             raise Illegal(
                 f"sent {message!r}, which is no message of the lifespan protocol",
                 "Does it look at scope['type']? An app that does not speak lifespan has to raise there; or leave it "
                 'alone with lifespan="off".',
             ) from None
-        self._step(event)
-        if event in {Event.STARTUP_FAILED, Event.SHUTDOWN_FAILED}:
+
+    def _take(self, kind: Event, message: Message) -> None:
+        self._step(kind)
+        if kind in {Event.STARTUP_FAILED, Event.SHUTDOWN_FAILED}:
             self.message = str(message.get("message", ""))
 
     def expects(self, message: Message) -> bool:

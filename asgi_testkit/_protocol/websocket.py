@@ -7,12 +7,12 @@ servers refuse and lets pass what they let pass; ``strict`` refuses what the ASG
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .._errors import ASGIProtocolError
 from .._types import Message
 from .extensions import DENIAL
-from .fields import Automaton, Illegal, Quick, headers_of, kind_of, stranger
+from .fields import Automaton, Illegal, Quick, headers_of, stranger
 from .http import HTTPResponseState
 
 
@@ -163,8 +163,7 @@ class WebSocketState(Automaton[str | bytes | None]):
         """Whether the app has said its last: it has closed, rejected or, completely, denied the connection."""
         return self.closed or self.rejected or self.denial.over
 
-    def _take(self, message: Message) -> str | bytes | None:
-        kind = kind_of(message)
+    def _take(self, kind: Any, message: Message) -> str | bytes | None:
         if kind == "websocket.send":
             self._step(Event.SEND)
             return self._data(message)

@@ -22,7 +22,7 @@ from ..._conversation.websocket import WebSocketConnection
 from ..._errors import ASGIProtocolError, BrokenContractError
 from ..._protocol.app import as_single_callable
 from ..._protocol.extensions import DEBUG, TRAILERS
-from ..._protocol.fields import Illegal, kind_of, octets
+from ..._protocol.fields import Illegal, octets
 from ..._protocol.http import Event, HTTPResponseState, State
 from ..._protocol.scope import HTTP_EXTENSIONS, websocket_scope
 from ..._protocol.websocket import State as ConnectionState
@@ -73,10 +73,9 @@ class LenientResponseState(HTTPResponseState):
             self.state = before
             raise
 
-    def _take(self, message: Message) -> bytes:
-        kind = kind_of(message)
+    def _take(self, kind: Any, message: Message) -> bytes:
         if kind in _HEEDED:
-            return super()._take(message)
+            return super()._take(kind, message)
         if kind == DEBUG and message["info"] is not None:
             self.extensions[DEBUG] = message["info"]
         return b""
