@@ -5,10 +5,12 @@ This, `wakeup` and `task` alone know asyncio and trio, and import neither before
 
 from __future__ import annotations
 
+import contextvars
+import gc
 import math
 import sys
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import anyio
@@ -50,6 +52,24 @@ def soon_threadsafe() -> Callable[[Callable[[], object]], object]:
     """Return the running loop's way to call from another thread. It raises RuntimeError when the loop has ended."""
     loop = current_loop()
     return loop.call_soon_threadsafe if asyncio_runs() else loop.run_sync_soon  # type: ignore[no-any-return]
+
+
+def running_tasks() -> Iterator[tuple[Any, contextvars.Context]]:
+    """Yield the coroutine of every task of the running loop, and the context that it runs in; none without a loop."""
+    try:
+        on_asyncio = isinstance(current_loop(), sys.modules["asyncio"].AbstractEventLoop)
+    except (RuntimeError, KeyError):
+        return
+    if on_asyncio:
+        for task in sys.modules["asyncio"].all_tasks():
+            contexts = [each for each in gc.get_referents(task) if isinstance(each, contextvars.Context)]
+            yield task.get_coro(), contexts[0]  # its get_context() came with Python 3.12
+    else:
+        tasks = [sys.modules["trio"].lowlevel.current_root_task()]
+        while tasks:
+            task = tasks.pop()
+            tasks += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+            yield task.coro, task.context
 
 
 @types.coroutine

@@ -1,34 +1,166 @@
-"""Finds the line at which a coroutine is suspended, for error messages."""
+"""Finds the lines at which an app stands, for error messages: its own, in its tasks and in the threads that it uses.
+
+What an app starts runs in a copy of its context, and is found by a mark in that. To look at tasks, threads and what
+they hold is otherwise nobody's business; it is done here alone, when an error is to be told, and never raises.
+"""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncGenerator, Awaitable, Container, Generator, Iterator
-from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+import linecache
+import sys
+import sysconfig
+from collections.abc import AsyncGenerator, Awaitable, Container, Generator, Iterable, Iterator
+from contextvars import Context, ContextVar
+from functools import lru_cache
+from pathlib import Path
+from types import AsyncGeneratorType, BuiltinFunctionType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
-#: How many frames of a suspended app an error shows.
+from .loop import running_tasks
+
+#: How many frames of a suspended app an error shows, where none is of the user's own code.
 FRAMES_SHOWN = 6
+
+#: How many of the user's frames an error shows of a task or a thread, and of how many of these.
+OWN_FRAMES_SHOWN = 3
+PLACES_SHOWN = 4
 
 #: Whose frames an error leaves out at the inner end: everything that waits does so in one of these.
 _WAITING_ROOMS = frozenset({"anyio", "asyncio", "trio", "uvloop", __name__.partition(".")[0]})
 
+#: What sysconfig calls the folders of the standard library, and of what is installed.
+_INSTALLED = {"stdlib", "platstdlib", "purelib", "platlib"}
+
+#: What is not the user's own code: these, and this package.
+_NOT_OWN = [
+    *(Path(folder).resolve() for kind, folder in sysconfig.get_paths().items() if kind in _INSTALLED),
+    Path(__file__).resolve().parent.parent,
+]
+
 # What a suspended frame can be waiting for, the objects between two frames included.
 _WAITED_FOR = (Awaitable, AsyncGenerator, Generator)
 
+#: How many of a thread's outermost frames, and how far from their variables, its context is looked for.
+_OUTERMOST = 8
+_FAR = 4
 
-def where_suspended(coroutine: Any, *, leave_out: Container[str]) -> str:
-    """Say where a coroutine is suspended: its innermost frames, one a line, without those of modules in `leave_out`.
+#: How much a container may hold to be looked into.
+_LARGE = 50
 
-    Below the last frame that is neither an event loop library's nor this package's own, none is shown.
+#: The calls of apps that something runs within: apps may call apps.
+_calls: ContextVar[tuple[object, ...]] = ContextVar("asgi_testkit: the calls of apps", default=())
+
+
+def mark(context: Context) -> object:
+    """Mark a context as that of a call of an app, and return the mark, by which `where_suspended` finds the copies."""
+    marked = object()
+    context.run(_calls.set, (*context.get(_calls, ()), marked))
+    return marked
+
+
+def where_suspended(coroutine: Any, marked: object = None, *, leave_out: Container[str] = ()) -> str:
+    """Say where an app is suspended: the user's own lines, of its threads, its tasks, and its own task at last.
+
+    Where none is the user's own, the innermost frames of its own task are shown, without those of modules in
+    `leave_out`.
     """
     frames = [frame for frame in _frames(coroutine) if frame.f_globals.get("__name__") not in leave_out]
+    places = _told(frames)
+    others: list[list[str]] = []
+    if marked is not None:
+        try:
+            others = list(_elsewhere(coroutine, marked))
+        except Exception:  # noqa: S110 - what is looked at there is nobody's promise
+            pass
+    if not (places or others):
+        return _innermost(frames)
+    lines: list[str] = []
+    for place in [*others[: PLACES_SHOWN - bool(places)], *([["  in its own task:", *places]] if places else [])]:
+        lines += place if others else place[1:]
+    return "\n".join(["suspended at:", *lines])
+
+
+def _elsewhere(coroutine: Any, marked: object) -> Iterator[list[str]]:
+    """Yield what there is to say of the threads and the tasks that work for an app, besides its own task."""
+    tasks = dict(running_tasks())
+    if not tasks:
+        return  # there is no loop here, and nobody to ask
+    found = [("  in a thread:", _told(chain)) for chain in _threads(marked)]
+    for task, context in tasks.items():
+        if task is not coroutine and marked in context.get(_calls, ()):
+            found.append(("  in a task:", _told(list(_frames(task)))))
+    yield from ([heading, *told] for heading, told in sorted(found, reverse=True) if told)
+
+
+def _threads(marked: object) -> Iterator[list[FrameType]]:
+    """Yield the frames, the outermost first, of other threads that run something in a marked context."""
+    here = {id(frame) for frame in _chain(sys._getframe())}  # noqa: SLF001
+    for innermost in sys._current_frames().values():  # noqa: SLF001 - nothing public tells of another thread's frames
+        chain = _chain(innermost)[::-1]
+        if id(chain[0]) not in here:
+            contexts = (context for frame in chain[:_OUTERMOST] for context in _contexts(frame.f_locals.values(), _FAR))
+            if any(marked in context.get(_calls, ()) for context in contexts):
+                yield chain
+
+
+def _chain(frame: FrameType | None) -> list[FrameType]:
+    chain = []
+    while frame is not None:
+        chain.append(frame)
+        frame = frame.f_back
+    return chain
+
+
+def _contexts(things: Iterable[Any], far: int) -> Iterator[Context]:
+    """Yield the contexts among some things, and among what these refer to, so far."""
+    for thing in things:
+        if isinstance(thing, Context):
+            yield thing
+        elif far and _may_hold(thing):
+            yield from _contexts(gc.get_referents(thing), far - 1)
+
+
+def _may_hold(thing: Any) -> bool:
+    """Whether a context may be found in something: a job of a thread, a partial, a bound method."""
+    if isinstance(thing, dict | list | tuple | set | frozenset):
+        return len(thing) <= _LARGE
+    return isinstance(thing, BuiltinFunctionType) or not (isinstance(thing, type) or hasattr(thing, "__globals__"))
+
+
+def _told(frames: list[FrameType]) -> list[str]:
+    """Return the lines that tell of the user's own frames among some; none if there are none."""
+    own = [frame for frame in frames if _is_own(frame.f_code.co_filename)]
+    lines = []
+    for frame in own[-OWN_FRAMES_SHOWN:]:
+        lines.append(_line(frame))
+        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals).strip()
+        lines += [f"    {source}"] if source else []
+    if own and own[-1] is not frames[-1]:
+        called = frames[frames.index(own[-1]) + 1]
+        module = called.f_globals.get("__name__")
+        lines.append(f"  waiting in {module}.{called.f_code.co_qualname}, line {called.f_lineno}")
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def _is_own(file: str) -> bool:
+    if file.startswith("<"):  # generated, or frozen
+        return False
+    path = Path(file).resolve()
+    return "site-packages" not in path.parts and not any(map(path.is_relative_to, _NOT_OWN))
+
+
+def _innermost(frames: list[FrameType]) -> str:
     shown = len(frames)
     while shown and str(frames[shown - 1].f_globals.get("__name__")).partition(".")[0] in _WAITING_ROOMS:
         shown -= 1
-    frames = (frames[:shown] or frames)[-FRAMES_SHOWN:]
-    lines = [f'  File "{f.f_code.co_filename}", line {f.f_lineno}, in {f.f_code.co_qualname}' for f in frames]
+    lines = [_line(frame) for frame in (frames[:shown] or frames)[-FRAMES_SHOWN:]]
     return "\n".join(["suspended at:", *lines]) if lines else "not suspended anywhere"
+
+
+def _line(frame: FrameType) -> str:
+    return f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_qualname}'
 
 
 def _frames(awaitable: Any) -> Iterator[FrameType]:
@@ -40,6 +172,8 @@ def _frames(awaitable: Any) -> Iterator[FrameType]:
             frame, awaitable = awaitable.cr_frame, awaitable.cr_await
         elif isinstance(awaitable, GeneratorType):
             frame, awaitable = awaitable.gi_frame, awaitable.gi_yieldfrom
+            if frame is not None and awaitable is None:  # it may drive a coroutine step by step
+                awaitable = next((each for each in frame.f_locals.values() if isinstance(each, CoroutineType)), None)
         elif isinstance(awaitable, AsyncGeneratorType):
             frame, awaitable = awaitable.ag_frame, awaitable.ag_await
         elif hasattr(awaitable, "get_coro"):

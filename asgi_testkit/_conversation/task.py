@@ -16,7 +16,7 @@ import anyio.lowlevel
 from .._errors import ApplicationStuckError
 from . import loop
 from .loop import asyncio_runs, cancelled_for_good, one_round
-from .suspended import where_suspended
+from .suspended import mark, where_suspended
 from .wakeup import ROUNDS_TO_NOTICE, Wakeup
 
 T = TypeVar("T")
@@ -62,6 +62,7 @@ class IndependentTask(Generic[T]):
     _native: Any = None  # on asyncio, its task
     _scope: Any = None  # around the call: anyio's or trio's
     _caller: Any = None  # on asyncio, until it starts
+    _mark: object = None  # in its context
 
     def __init__(
         self,
@@ -90,15 +91,17 @@ class IndependentTask(Generic[T]):
         self._by_loop = by_loop
         self._on_done: Callable[[], object] | None = None
         _running.add(self)
+        context = contextvars.copy_context() if context is None else context
+        if scoped:
+            self._mark = mark(context)
         if asyncio_runs():
             self._start_on_asyncio(name, context)
         else:
             self._start_on_trio(name, context)
 
-    def _start_on_asyncio(self, name: str, context: contextvars.Context | None) -> None:
+    def _start_on_asyncio(self, name: str, context: contextvars.Context) -> None:
         asyncio = sys.modules["asyncio"]
         self.loop = loop = asyncio.get_running_loop()
-        context = contextvars.copy_context() if context is None else context
         if self._with_caller:
             self._caller = caller = asyncio.current_task()
             self._cancellations = caller.cancelling()
@@ -113,12 +116,11 @@ class IndependentTask(Generic[T]):
         self._coroutine = coroutine
         task.add_done_callback(self._end_unstarted)  # until it starts
 
-    def _start_on_trio(self, name: str, context: contextvars.Context | None) -> None:
+    def _start_on_trio(self, name: str, context: contextvars.Context) -> None:
         import trio
 
         self._scope = trio.CancelScope()
         self.loop = trio.lowlevel.current_trio_token()
-        context = contextvars.copy_context() if context is None else context
         self._trio_task = trio.lowlevel.spawn_system_task(self._run_on_trio, name=name, context=context)
 
     async def _run_on_asyncio(self, cancelled_error: type[BaseException]) -> None:
@@ -166,16 +168,16 @@ class IndependentTask(Generic[T]):
     @types.coroutine
     def _until_abandoned(self) -> Generator[Any, Any, Any]:
         """Do as ``await self._coroutine``; but when the task is abandoned, close that, whatever it waits for."""
-        outcome = None
+        coroutine, outcome = self._coroutine, None
         while True:
             try:
-                trap = self._coroutine.send(outcome)
+                trap = coroutine.send(outcome)
             except StopIteration as end:
                 return end.value
             outcome = yield trap
             if self._abandoned and not self._trio_task.child_nurseries:
                 with suppress(RuntimeError):  # it goes on even then
-                    self._coroutine.close()
+                    coroutine.close()
                 return None
 
     def _end(self) -> None:
@@ -283,7 +285,7 @@ class IndependentTask(Generic[T]):
 
     def where(self) -> str:
         """Say where the task is suspended, for an error message."""
-        return where_suspended(self._coroutine, leave_out=_WAYS_IN)
+        return where_suspended(self._coroutine, self._mark, leave_out=_WAYS_IN)
 
 
 def _interrupt_on_trio(task: Any) -> None:
