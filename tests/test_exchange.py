@@ -514,6 +514,17 @@ def test_expect_100_continue_needs_nothing(face: Face) -> None:
         assert client.post(headers={"expect": "100-continue"}, content=b"hello").status_code == 200
 
 
+def test_an_app_that_is_held_back_goes_on_as_soon_as_all_is_taken(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await body(send, b"a", more=True)
+        await body(send, b"x" * 70_000, more=True)  # held back until the test has taken both
+        await body(send, b"z")
+
+    with face.bare(app, timeout=5) as client, client.stream() as stream:
+        assert b"".join(stream.chunks()) == b"a" + b"x" * 70_000 + b"z"
+
+
 # Leaving early
 
 

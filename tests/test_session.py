@@ -358,15 +358,16 @@ async def test_a_send_that_is_cancelled_has_sent_its_message() -> None:
         await hang_up(send)
 
     async def send() -> None:
-        await session.send_bytes(bytes(100_000))
-        heard("not cancelled")
+        with scope:
+            await session.send_bytes(bytes(100_000))
 
-    listens, heard = anyio.Event(), Recorder()
+    listens, heard, scope = anyio.Event(), Recorder(), anyio.CancelScope()
     async with client_for(app) as client, client.websocket_connect("/") as session:
         async with anyio.create_task_group() as group:
             group.start_soon(send)
             await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+            scope.cancel()
+        assert scope.cancelled_caught
         listens.set()
         await session.send_bytes(bytes(5))
         assert [data async for data in session] == []
