@@ -809,7 +809,7 @@ def test_a_silent_app_is_a_read_timeout_that_says_where_it_is_suspended(face: Fa
     assert text.startswith(
         "GET /slow: 0.05 seconds passed (timeout=, read) while waiting for http.response.start; the application is "
     )
-    assert re.search(rf'File "{__file__}", line \d+, in .*app\n.*, line \d+, in .*handler', text)
+    assert re.search(rf'File "{__file__}", line \d+, in .*app\n(?s:.*), line \d+, in .*handler', text)
     assert caught.value.request.url == "http://testserver/slow"
 
 

@@ -7,6 +7,7 @@ import contextvars
 import functools
 import gc
 import inspect
+import re
 import sys
 import threading
 import weakref
@@ -746,7 +747,7 @@ async def test_an_app_that_ignores_its_cancellation_is_an_error_that_says_so_and
     with soon(), pytest.raises(ApplicationStuckError) as caught:
         await task.end(grace=0)
     stubborn.free.set()
-    first, *_, last = str(caught.value).splitlines()
+    first, *_, last, _source, _waiting = str(caught.value).splitlines()
     assert first == ("the application was cancelled, and 0.05 seconds later it has not ended; it is suspended at:")
     assert last == f'  File "{__file__}", line {line_of("# stubborn")}, in Stubborn.__call__'
     with soon():
@@ -910,10 +911,10 @@ async def awaits(awaitable: Callable[[], Awaitable[None]]) -> None:
 
 
 def frames_of(task: IndependentTask[Any]) -> list[str]:
-    """Return the functions that `where` names."""
+    """Return the functions of the frames that `where` shows."""
     heading, *lines = task.where().splitlines()
     assert heading == "suspended at:"
-    return [line.rpartition(", in ")[2] for line in lines]
+    return [line.rpartition(", in ")[2] for line in lines if line.startswith("  File")]
 
 
 @pytest.mark.parametrize(
@@ -925,7 +926,7 @@ def frames_of(task: IndependentTask[Any]) -> list[str]:
         (takes_next, ["takes_next", "generator", "leaf"]),
         (takes_next_or_default, ["takes_next_or_default", "generator", "leaf"]),
         (closes, ["closes", "clean_up", "leaf"]),
-        (enters, ["enters", "_AsyncGeneratorContextManager.__aenter__", "manager", "leaf"]),
+        (enters, ["enters", "manager", "leaf"]),
         (functools.partial(awaits, AwaitGenerator), ["awaits", "AwaitGenerator.__await__", "leaf"]),
         (functools.partial(awaits, AwaitWrapper), ["awaits", "leaf"]),
     ],
@@ -936,8 +937,11 @@ async def test_where_shows_the_innermost_frames_of_the_app(
 ) -> None:
     task = start(app)
     await anyio.wait_all_tasks_blocked()
-    assert frames_of(task) == functions
-    assert task.where().splitlines()[-1] == f'  File "{__file__}", line {line_of("# leaf")}, in leaf'
+    assert frames_of(task) == functions[-_frames.OWN_FRAMES_SHOWN :]
+    *_, frame, source, waiting = task.where().splitlines()
+    assert frame == f'  File "{__file__}", line {line_of("# leaf")}, in leaf'
+    assert source == "    await anyio.sleep_forever()  # leaf"
+    assert re.fullmatch(r"  waiting in anyio\..*sleep_forever, line \d+", waiting)
     await task.end(grace=0)
 
 
@@ -959,7 +963,7 @@ async def test_where_shows_a_few_frames_only() -> None:
     task = start(deep, 20)
     await anyio.wait_all_tasks_blocked()
     functions = frames_of(task)
-    assert len(functions) == _frames.FRAMES_SHOWN
+    assert len(functions) == _frames.OWN_FRAMES_SHOWN
     assert functions[-1] == "leaf"
     await task.end(grace=0)
 
@@ -983,9 +987,9 @@ async def test_where_shows_a_library_s_frames_that_the_app_is_called_from() -> N
     waiting = start(runs_app)
     task = start(app)
     await anyio.wait_all_tasks_blocked()
-    assert [name.rpartition(".")[2] for name in frames_of(waiting)] == ["runs_app"]
-    assert [name.rpartition(".")[2] for name in frames_of(task)] == ["app", "leaf"]
+    functions = [name.rpartition(".")[2] for each in (waiting, task) for name in frames_of(each)]
     finish.set()
+    assert functions == ["runs_app", "app", "leaf"]
     await task.end(grace=0)
     assert await waiting.wait(10)
 

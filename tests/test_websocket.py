@@ -694,7 +694,7 @@ def test_a_receive_that_times_out_says_where_the_app_is_and_loses_nothing(face: 
             assert text.startswith(
                 "WebSocket /slow: 0.01 seconds passed (timeout=, read) while waiting for websocket.send"
             )
-            assert re.search(rf'File "{__file__}", line \d+, in .*step\n.*, line \d+, in .*handler', text)
+            assert re.search(rf'File "{__file__}", line \d+, in .*step\n(?s:.*), line \d+, in .*handler', text)
             assert caught.value.request.url == "http://testserver/slow"
         assert not socket.session.done
         client.call(gate.open)

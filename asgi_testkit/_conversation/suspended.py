@@ -10,7 +10,9 @@ import gc
 import linecache
 import sys
 import sysconfig
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Container, Generator, Iterable, Iterator
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +47,7 @@ _WAITED_FOR = (Awaitable, AsyncGenerator, Generator)
 _OUTERMOST = 8
 _FAR = 4
 
-#: How much a container may hold to be looked into.
+#: How much is looked into, and how much a container may hold.
 _LARGE = 50
 
 #: The calls of apps that something runs within: apps may call apps.
@@ -66,31 +68,30 @@ def where_suspended(coroutine: Any, marked: object = None, *, leave_out: Contain
     `leave_out`.
     """
     frames = [frame for frame in _frames(coroutine) if frame.f_globals.get("__name__") not in leave_out]
-    places = _told(frames)
+    own = _told(frames)
     others: list[list[str]] = []
     if marked is not None:
-        try:
-            others = list(_elsewhere(coroutine, marked))
-        except Exception:  # noqa: S110 - what is looked at there is nobody's promise
-            pass
-    if not (places or others):
+        with suppress(Exception):  # what is looked at there is nobody's promise
+            others = list(_elsewhere(marked, {id(frame) for frame in frames}))
+    if not (own or others):
         return _innermost(frames)
-    lines: list[str] = []
-    for place in [*others[: PLACES_SHOWN - bool(places)], *([["  in its own task:", *places]] if places else [])]:
-        lines += place if others else place[1:]
-    return "\n".join(["suspended at:", *lines])
+    heading = ["  in its own task:"] if own and others else []
+    lines = [line for place in others[: PLACES_SHOWN - bool(own)] for line in place]
+    return "\n".join(["suspended at:", *lines, *heading, *own])
 
 
-def _elsewhere(coroutine: Any, marked: object) -> Iterator[list[str]]:
-    """Yield what there is to say of the threads and the tasks that work for an app, besides its own task."""
-    tasks = dict(running_tasks())
+def _elsewhere(marked: object, shown: set[int]) -> Iterator[list[str]]:
+    """Yield what there is to say of the threads and the tasks that work for an app, but for frames that are shown."""
+    tasks = list(running_tasks())
     if not tasks:
         return  # there is no loop here, and nobody to ask
-    found = [("  in a thread:", _told(chain)) for chain in _threads(marked)]
-    for task, context in tasks.items():
-        if task is not coroutine and marked in context.get(_calls, ()):
-            found.append(("  in a task:", _told(list(_frames(task)))))
-    yield from ([heading, *told] for heading, told in sorted(found, reverse=True) if told)
+    chains = (list(_frames(task)) for task, context in tasks if marked in context.get(_calls, ()))
+    children = Counter("\n".join(_told(chain)) for chain in chains if shown.isdisjoint(map(id, chain)))
+    threads = Counter("\n".join(_told(chain)) for chain in _threads(marked))
+    for noun, places in (("thread", threads), ("task", children)):
+        for told, count in sorted(places.items()):
+            if told:
+                yield [f"  in a {noun}:" if count == 1 else f"  in {count} {noun}s:", *told.split("\n")]
 
 
 def _threads(marked: object) -> Iterator[list[FrameType]]:
@@ -99,7 +100,7 @@ def _threads(marked: object) -> Iterator[list[FrameType]]:
     for innermost in sys._current_frames().values():  # noqa: SLF001 - nothing public tells of another thread's frames
         chain = _chain(innermost)[::-1]
         if id(chain[0]) not in here:
-            contexts = (context for frame in chain[:_OUTERMOST] for context in _contexts(frame.f_locals.values(), _FAR))
+            contexts = (context for frame in chain[:_OUTERMOST] for context in _contexts(frame.f_locals.values()))
             if any(marked in context.get(_calls, ()) for context in contexts):
                 yield chain
 
@@ -112,17 +113,23 @@ def _chain(frame: FrameType | None) -> list[FrameType]:
     return chain
 
 
-def _contexts(things: Iterable[Any], far: int) -> Iterator[Context]:
-    """Yield the contexts among some things, and among what these refer to, so far."""
-    for thing in things:
-        if isinstance(thing, Context):
-            yield thing
-        elif far and _may_hold(thing):
-            yield from _contexts(gc.get_referents(thing), far - 1)
+def _contexts(things: Iterable[Any]) -> Iterator[Context]:
+    """Yield the contexts among the variables of a frame, and near them: in a job, a partial, a bound method."""
+    seen: set[int] = set()
+    near = list(things)
+    for _ in range(_FAR):
+        holders = []
+        for thing in near:
+            if isinstance(thing, Context):
+                yield thing
+            elif id(thing) not in seen and _may_hold(thing):
+                seen.add(id(thing))
+                holders.append(thing)
+        near = gc.get_referents(*holders[:_LARGE])
+    yield from (thing for thing in near if isinstance(thing, Context))
 
 
 def _may_hold(thing: Any) -> bool:
-    """Whether a context may be found in something: a job of a thread, a partial, a bound method."""
     if isinstance(thing, dict | list | tuple | set | frozenset):
         return len(thing) <= _LARGE
     return isinstance(thing, BuiltinFunctionType) or not (isinstance(thing, type) or hasattr(thing, "__globals__"))

@@ -60,6 +60,7 @@ class IndependentTask(Generic[T]):
     _finished: Wakeup | None = None  # there is one as soon as anybody waits
     _coroutine: Any = None
     _native: Any = None  # on asyncio, its task
+    _trio_task: Any = None
     _scope: Any = None  # around the call: anyio's or trio's
     _caller: Any = None  # on asyncio, until it starts
     _mark: object = None  # in its context
@@ -285,7 +286,8 @@ class IndependentTask(Generic[T]):
 
     def where(self) -> str:
         """Say where the task is suspended, for an error message."""
-        return where_suspended(self._coroutine, self._mark, leave_out=_WAYS_IN)
+        coroutine = self._coroutine if self._trio_task is None else self._trio_task.coro
+        return where_suspended(coroutine, self._mark, leave_out=_WAYS_IN)
 
 
 def _interrupt_on_trio(task: Any) -> None:
