@@ -61,6 +61,13 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await send({**message, "type": "websocket.send"})
 
 
+async def live(receive: Receive, send: Send) -> None:
+    """Speak lifespan, start and stop well."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
+
+
 async def several_rounds() -> None:
     """Let the loop go round more often than an app is given to take notice of a disconnect."""
     for _ in range(4 * ROUNDS_TO_NOTICE):

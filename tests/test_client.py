@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from asgi_testkit import (
+    ASGITransport,
     AsyncClient,
     LifespanError,
     LifespanManager,
@@ -30,7 +31,7 @@ from asgi_testkit._conversation.loop import soon_threadsafe
 from .apps import NOT_STARTED, NOT_STOPPED, RECEIVE, STARTED, STOPPED, Living, mirror, well
 from .backends import BACKENDS, Backend
 from .faces import AwaitedClient, Client, Face
-from .messages import Gate, accept, body, hello, say, start
+from .messages import Gate, accept, body, hello, live, say, start
 
 CLIENTS = [pytest.param(AsyncClient, id="awaited"), pytest.param(TestClient, id="blocking")]
 
@@ -868,3 +869,77 @@ async def test_a_service_may_call_itself_as_deep_as_it_likes() -> None:
 
     client = AsyncClient(app, timeout=60)
     assert (await client.get("/150")).text == "hello"
+
+
+# What it is called, and the state of its lifespan
+
+
+class Shop:
+    title = "shop"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            scope["state"]["pool"] = "a pool"
+            await live(receive, send)
+        elif scope["type"] == "http":
+            await hello(scope, receive, send)
+            await anyio.sleep_forever()
+        else:
+            await receive()
+            await accept(send)
+            await receive()
+
+
+def test_what_there_is_of_a_client_says_what_it_is(face: Face) -> None:
+    name = "AsyncClient" if face.name == "awaited" else "TestClient"
+    kind = "AsyncWebSocketSession" if face.name == "awaited" else "WebSocketSession"
+    with face.open(Shop(), background="detach", disconnect_grace=0) as client:
+        assert repr(client.client) == f"<{name} of <Shop 'shop'> at http://testserver>"
+        session = client.client.websocket_connect("/room")
+        assert repr(session) == f"<{kind}, not connected>"
+        with client.connect("/room") as socket:
+            assert repr(socket.session) == f"<{kind} WebSocket /room, open>"
+            assert repr(client.client).endswith(" at http://testserver, 1 request running>")
+        assert repr(socket.session) == f"<{kind} WebSocket /room, closed (1000)>"
+        exchange = client.get().extensions["asgi"]
+        assert repr(exchange) == "<HTTPExchange GET /, the app runs>"
+    assert repr(exchange) == "<HTTPExchange GET /, the app has ended>"
+    assert (
+        repr(client.client) == f"<{name} of <Shop 'shop'> at http://testserver{', closed' * (face.name == 'awaited')}>"
+    )
+
+
+@pytest.mark.anyio
+async def test_transports_and_managers_say_what_they_are_of() -> None:
+    assert repr(ASGITransport(hello)) == "<ASGITransport of <hello>>"
+    manager = LifespanManager(Shop())
+    assert repr(manager) == "<LifespanManager of <Shop 'shop'>, not entered>"
+    async with manager:
+        assert repr(manager) == "<LifespanManager of <Shop 'shop'>, running>"
+        assert repr(AsyncClient(manager.app)) == "<AsyncClient of <Shop 'shop'> at http://testserver>"
+    assert repr(manager) == "<LifespanManager of <Shop 'shop'>, ended>"
+
+
+def test_an_app_without_a_name_is_shown_as_it_is() -> None:
+    class Nameless:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+        def __repr__(self) -> str:
+            return "<an app>"
+
+    assert repr(ASGITransport(Nameless())) == "<ASGITransport of <an app>>"
+
+
+def test_the_state_of_the_lifespan_is_the_client_s(face: Face) -> None:
+    with face.open(Shop(), background="detach", disconnect_grace=0) as client:
+        assert client.client.state == {"pool": "a pool"}
+    with face.open(hello, lifespan="off") as client:
+        assert client.client.state == {}
+    with face.bare(hello) as client, pytest.raises(RuntimeError, match="inside its `with` block only: enter it"):
+        client.client.state  # noqa: B018
+
+
+@pytest.mark.anyio
+async def test_the_state_of_a_manager_is_that_of_its_clients() -> None:
+    async with LifespanManager(Shop()) as manager, AsyncClient(manager.app, lifespan="off") as client:
+        assert client.state is manager.state

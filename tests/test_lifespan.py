@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from asgi_testkit import (
     ApplicationStuckError,
@@ -35,7 +36,7 @@ from asgi_testkit._conversation import task as _tasks
 from .apps import NOT_STARTED, NOT_STOPPED, RECEIVE, STARTED, STOPPED, Living, mirror, well
 from .backends import BACKENDS, Backend
 from .faces import Client, Face
-from .messages import Gate, hello
+from .messages import Gate, hello, live
 
 #: Long enough for an app that does something, short enough to wait for one that hangs for ever.
 SOON = 0.05
@@ -891,3 +892,36 @@ def test_a_lifespan_is_auto_on_or_off() -> None:
 def test_a_manager_needs_an_app() -> None:
     with pytest.raises(TypeError, match=r"^app must be an ASGI application"):
         LifespanManager(None)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_running_app_that_fails_in_another_loop_than_its_lifespan_s_is_told_so(fails: bool, backend: Backend) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+        elif fails:
+            raise LookupError("attached to a different loop")
+        else:
+            await hello(scope, receive, send)
+
+    async def enter() -> None:
+        await manager.__aenter__()
+
+    async def use() -> str:
+        async with AsyncClient(manager.app, lifespan="off") as client:
+            return (await client.get("/")).text
+
+    manager = LifespanManager(app)
+    with start_blocking_portal(backend.name, backend.options) as portal:
+        portal.call(enter)
+        if not fails:
+            assert anyio.run(use) == "hello"
+        else:
+            with pytest.raises(LookupError) as caught:
+                anyio.run(use)
+            [told] = caught.value.__notes__
+            assert told.startswith("The lifespan of the application runs in another event loop: this LifespanManager")
+            with pytest.raises(LookupError) as here:
+                portal.call(use)
+            assert not hasattr(here.value, "__notes__")
+        portal.call(manager.__aexit__)

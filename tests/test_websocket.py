@@ -1013,7 +1013,8 @@ def test_a_denial_has_its_response_whole(face: Face) -> None:
     error = caught.value
     assert isinstance(error, WebSocketDisconnect)
     assert (error.code, error.reason) == (1006, "")
-    assert str(error) == "WebSocket /room: the handshake was answered with 401 Unauthorized (code 1006)"
+    told = "WebSocket /room: the handshake was answered with 401 Unauthorized: who are you? (code 1006)"
+    assert str(error) == told
     response = error.response
     assert (response.status_code, response.text, response.is_closed) == (401, "who are you?", True)
     assert response.headers["content-type"] == "text/plain"

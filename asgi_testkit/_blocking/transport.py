@@ -212,6 +212,9 @@ class BlockingExchange:
         self.conversation = conversation
         self.hop = hop
 
+    def __repr__(self) -> str:
+        return repr(self.conversation)
+
     @property
     def scope(self) -> Scope:
         """The scope that the app was called with, and that it may have changed."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
 import httpx
 
-from .._conversation.lifespan import LifespanManager
+from .._conversation.lifespan import LifespanManager, RunningApp
 from .._conversation.loop import HomeLoop, checkpoint
+from .._protocol.app import name_of
 from .._protocol.handshake import offer
 from .._protocol.options import TransportOptions, mapping
 from .._types import Address, ASGIApp, LifespanMode, public
@@ -168,10 +169,31 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
         )
         self._core = core
 
+    def __repr__(self) -> str:
+        running = len(self._core.transport.running())
+        requests = f", {running} request{'s' * (running != 1)} running" if running else ""
+        client: Any = self
+        where = str(client.base_url).rstrip("/")
+        return f"<{type(self).__name__} of {name_of(self.app)} at {where}{', closed' * self.is_closed}{requests}>"
+
     @property
     def app(self) -> ASGIApp:
         """The app under test."""
         return self._core.transport.app
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What the app keeps in the state of its lifespan, of which each request gets a shallow copy.
+
+        It is that of the manager where the app is a `LifespanManager`'s, and empty where no lifespan has run.
+
+        Raises:
+            RuntimeError: The client is not entered.
+        """
+        if self._core.transport.home is None:
+            msg = f"a {type(self).__name__} has the state of its app's lifespan inside its `with` block only: enter it"
+            raise RuntimeError(msg)
+        return self.app.state if isinstance(self.app, RunningApp) else self._core.transport.state
 
     def websocket_connect(
         self,

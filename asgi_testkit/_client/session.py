@@ -18,6 +18,9 @@ from .._types import Message, Scope, public
 
 T = TypeVar("T")
 
+#: How many characters of a denial's body an error shows.
+_SHOWN = 200
+
 
 class Session:
     """What the awaited and the blocking session have in common."""
@@ -38,7 +41,14 @@ class Session:
             return connection.disconnect_class(state.close_code, state.close_reason, text=text, response=response)
         status = f"{response.status_code} {response.reason_phrase}".rstrip()
         text = f"WebSocket {response.url.path}: the handshake was answered with {status}"
-        return WebSocketDenied(response, text=text)
+        said = response.text[:_SHOWN]
+        return WebSocketDenied(response, text=f"{text}: {said}" if said else text)
+
+    def __repr__(self) -> str:
+        if self._connection is None:
+            return f"<{type(self).__name__}, not connected>"
+        code = self.close_code
+        return f"<{type(self).__name__} {self._connection.name}, {'open' if code is None else f'closed ({code})'}>"
 
     def _check_new(self) -> None:
         if self._connection is not None:

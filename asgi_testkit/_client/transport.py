@@ -16,7 +16,7 @@ from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoi
 from .._conversation.opening import Opening
 from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
-from .._protocol.app import as_single_callable
+from .._protocol.app import as_single_callable, name_of
 from .._protocol.extensions import checked, offered
 from .._protocol.handshake import acceptance, refusal
 from .._protocol.options import ExchangeOptions, mapping, timeouts_of
@@ -111,6 +111,9 @@ class AppTransport(Generic[Request, Response]):
         self._unsettled: set[Conversation] = set()
         if observer.current is not None:
             observer.current.opened(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {name_of(self.app)}>"
 
     @property
     def app(self) -> ASGIApp:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, NoReturn
 import anyio
 import anyio.lowlevel
 
-from .._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, tell_beside
+from .._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, note, tell_beside
 from .._protocol.options import ExchangeOptions, duration
 from .._protocol.scope import spec_version
 from .._types import Message, Scope, T
-from .departure import is_departure
+from .departure import is_departure, names_departure
 from .errors import Trouble
 from .loop import HomeLoop, cancelled_for_good, checkpoint, one_round
 from .observer import call
@@ -36,6 +36,7 @@ class Conversation(ABC):
         options: How it is to go.
         read_timeout: Seconds that the client waits for the app; None for no limit.
         for_client: Fired when there is something to read, room to write, or the app's end.
+        closed: Whether the client has let go.
     """
 
     #: What errors call it, as opposed to its name.
@@ -57,7 +58,7 @@ class Conversation(ABC):
     _sending = 0  # calls of the app that are held back in send()
     _told = False  # whether one of them has told the app of the disconnect
     _disconnected = False
-    _closed = False  # whether the client has let go
+    closed = False
     _called_off = False  # whether the client's call was cancelled while it waited for the app
     _reported = False
 
@@ -76,6 +77,9 @@ class Conversation(ABC):
         self._spec_version = spec_version(self.scope)
 
     # For tests
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}, the app {'has ended' if self.done else 'runs'}>"
 
     @property
     def app_exception(self) -> BaseException | None:
@@ -172,7 +176,7 @@ class Conversation(ABC):
         if self._observer is not None:
             self._observer.ended(self)
         self.for_client.fire()
-        if self._closed and self._detached:  # nobody waits for it
+        if self.closed and self._detached:  # nobody waits for it
             self._end_detached()
 
     def _end_detached(self) -> None:
@@ -183,11 +187,6 @@ class Conversation(ABC):
     def home(self) -> HomeLoop:
         """The event loop that it is in."""
         return HomeLoop(self.noun, self._task.loop)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the client has let go."""
-        return self._closed
 
     def untold(self) -> BaseException | None:
         """Return what the app did wrong before its loop ended, if the test must hear of it and has not yet."""
@@ -232,12 +231,15 @@ class Conversation(ABC):
             return
         if reason is None or self._comes_of_the_cancellation(failure):
             raise failure
-        tell_beside(reason, failure)
+        if self._disconnected and names_departure(failure):
+            note(reason, f"The application raised {failure!r}, as the client had gone.")
+        else:
+            tell_beside(reason, failure)
 
     def _let_go(self, reason: BaseException | None) -> None:
-        if self._observer is not None and not self._closed:
+        if self._observer is not None and not self.closed:
             self._observer.left(self, reason)
-        self._closed = True
+        self.closed = True
 
     def _comes_of_the_cancellation(self, failure: BaseException) -> bool:
         """Whether the app made `failure` of the cancellation that it shared with the client, and of nothing else."""
@@ -265,7 +267,7 @@ class Conversation(ABC):
         Raises:
             BaseException: What the app raised, if there is no `reason`.
         """
-        if self._closed:
+        if self.closed:
             return
         if self.state.delivered and not self._held_back and reason is None:
             await self._finish()
@@ -346,9 +348,8 @@ class Conversation(ABC):
         raise error
 
     def _timeout_error(self, seconds: float | None, awaited: str) -> Exception:
-        passed = f"{seconds} seconds passed (timeout=, read)"
-        msg = f"{self.name}: {passed} while {awaited}; the application is {self.where()}"
-        return self._too_long(Trouble.READ_TIMEOUT, msg)
+        passed = f"{self.name}: {seconds} seconds passed (timeout=, read) while {awaited}"
+        return self._too_long(Trouble.READ_TIMEOUT, f"{passed}; the application is {self.where()}")
 
     def _too_long(self, trouble: Trouble, text: str) -> Exception:
         error = self._make_error(trouble, text)

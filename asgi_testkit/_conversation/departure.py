@@ -21,7 +21,9 @@ def is_departure(error: BaseException) -> bool:
         return all(is_departure(inner) for inner in error.exceptions)
     if isinstance(error, ClientDisconnected):
         return True
-    of_framework = any(
-        kind.__name__ in _DEPARTURES.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__
-    )
-    return of_framework and isinstance(error.__cause__ or error.__context__, ClientDisconnected)
+    return names_departure(error) and isinstance(error.__cause__ or error.__context__, ClientDisconnected)
+
+
+def names_departure(error: BaseException) -> bool:
+    """Whether `error` is what a framework makes of the client's departure, whatever has led to it."""
+    return any(kind.__name__ in _DEPARTURES.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__)

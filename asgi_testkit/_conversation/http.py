@@ -204,7 +204,7 @@ class HTTPExchange(Conversation):
 
     def _settled(self) -> bool:
         """Whether all went well to the end, so that there is nothing to wait for or to raise."""
-        if self._closed or not self._task.done or not self.state.over or self.failed or self._body.pumping:
+        if self.closed or not self._task.done or not self.state.over or self.failed or self._body.pumping:
             return False
         self._let_go(None)
         self._on_settled(self)
@@ -230,7 +230,7 @@ class HTTPExchange(Conversation):
 
     @property
     def _over(self) -> bool:
-        return self._task.done or self._closed or self._body.error is not None
+        return self._task.done or self.closed or self._body.error is not None
 
     @property
     def _whole(self) -> bool:

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 
 from .._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, LifespanTimeout, note, tell_beside
-from .._protocol.app import as_single_callable
+from .._protocol.app import as_single_callable, name_of
 from .._protocol.lifespan import LifespanState, State
 from .._protocol.options import duration
 from .._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable, public
@@ -36,7 +36,10 @@ class LifespanManager:
         state: What the app keeps in ``scope["state"]``; the very dict that it was given.
         scope: The scope that the app was called with, once entered.
         supported: Whether the app speaks lifespan, once entered.
+        home: The event loop that it was entered in.
     """
+
+    home: HomeLoop | None = None
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class LifespanManager:
     @property
     def app(self) -> SingleCallable:
         """The running app, with `state` in each scope, for any client. It answers to the lifespan scope itself."""
-        return RunningApp(self._call, self.state)
+        return RunningApp(self._call, self)
 
     @property
     def app_exception(self) -> BaseException | None:
@@ -95,6 +98,10 @@ class LifespanManager:
     def running(self) -> bool:
         """Whether the app was started up, and has not been shut down."""
         return self.supported and not self._running_task.done
+
+    def __repr__(self) -> str:
+        done = "running" if self.running else "not entered" if self._task is None else "ended"
+        return f"<{type(self).__name__} of {name_of(self._call)}, {done}>"
 
     async def __aenter__(self) -> Self:
         """Start the app up.
@@ -115,7 +122,7 @@ class LifespanManager:
             return self
         self.scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         self._observer = observer.current
-        self._home = HomeLoop(type(self).__name__)
+        self.home = HomeLoop(type(self).__name__)
         self._task = IndependentTask(self._call_app, name="lifespan")
         self._task.when_done(self._app_ended)
         await self._until_past(State.STARTING)
@@ -139,7 +146,8 @@ class LifespanManager:
         """
         if not self.supported:
             return
-        self._home.check()
+        assert self.home is not None
+        self.home.check()
         self.supported = False
         if self._observer is not None:
             self._observer.left(self, exc_value)
@@ -196,7 +204,8 @@ class LifespanManager:
             message = self._protocol.message
             if error is None:
                 raise self._failure(f"the application reported lifespan.startup.failed: {message!r}", message)
-            note(error, f"The application had reported lifespan.startup.failed: {message!r}")
+            if not message.startswith("Traceback (most recent call last)"):  # that of `error`, as with Starlette
+                note(error, f"The application had reported lifespan.startup.failed: {message!r}")
             raise error
         # Ctrl-C and sys.exit() say nothing of what the app supports, whenever they come.
         for_the_test = self._received or isinstance(error, KeyboardInterrupt | SystemExit)
@@ -282,21 +291,35 @@ class LifespanManager:
 
 
 class RunningApp:
-    """An app whose lifespan runs elsewhere."""
+    """An app whose lifespan runs elsewhere.
 
-    def __init__(self, app: SingleCallable, state: dict[str, Any]) -> None:
+    Attributes:
+        state: What it keeps in ``scope["state"]``.
+    """
+
+    def __init__(self, app: SingleCallable, manager: LifespanManager) -> None:
+        self.state: dict[str, Any] = manager.state
         self._app = app
-        self._state = state
+        self._manager = manager
+
+    def __repr__(self) -> str:
+        return name_of(self._app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
         if scope["type"] == "lifespan":
             await self._answer(scope, receive, send)
-        else:
-            scope["state"] = {**self._state, **scope.get("state", {})}
+            return
+        scope["state"] = {**self.state, **scope.get("state", {})}
+        try:
             await self._app(scope, receive, send)
+        except Exception as error:
+            home = self._manager.home
+            if home is not None and not home.here:
+                note(error, f"The lifespan of the application runs in another event loop: {home.complaint()}")
+            raise
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.get("state", {}).update(self._state)
+        scope.get("state", {}).update(self.state)
         for phase in ("startup", "shutdown"):
             await receive()
             await send({"type": f"lifespan.{phase}.complete"})

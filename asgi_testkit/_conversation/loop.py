@@ -150,13 +150,15 @@ class HomeLoop:
         Raises:
             WrongEventLoopError: It is another. The text names both.
         """
-        here = current_loop()
-        if here is not self._loop:
-            msg = (
-                f"this {self._owner} was opened in the event loop {self._loop!r} and is used in {here!r}. Does a "
-                "fixture of a wider scope open it, while each test has a loop of its own? Give both the same one: with "
-                'pytest-asyncio, @pytest_asyncio.fixture(loop_scope="session") and '
-                '@pytest.mark.asyncio(loop_scope="session"); with the anyio plugin, an anyio_backend fixture of the '
-                "wider scope; or narrow the fixture to the test."
-            )
-            raise WrongEventLoopError(msg)
+        if current_loop() is not self._loop:
+            raise WrongEventLoopError(self.complaint())
+
+    def complaint(self) -> str:
+        """Say what is wrong where the running loop is another, and what to do."""
+        return (
+            f"this {self._owner} was opened in the event loop {self._loop!r} and is used in {current_loop()!r}. Does a "
+            "fixture of a wider scope open it, while each test has a loop of its own? Give both the same one: with "
+            'pytest-asyncio, @pytest_asyncio.fixture(loop_scope="session") and '
+            '@pytest.mark.asyncio(loop_scope="session"); with the anyio plugin, an anyio_backend fixture of the '
+            "wider scope; or narrow the fixture to the test."
+        )

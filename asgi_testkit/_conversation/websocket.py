@@ -176,7 +176,7 @@ class WebSocketConnection(Conversation):
 
     async def _next_move(self) -> bool:
         """Wait for what the app does next, while it owes an answer. Return whether it has not ended instead."""
-        if not (self._task.done or self._closed):
+        if not (self._task.done or self.closed):
             await self._await_app(self.state.state.value)
             return True
         await self.part(None)
@@ -224,7 +224,7 @@ class WebSocketConnection(Conversation):
         Raises:
             RuntimeError: The test itself has ended the session.
         """
-        if self._hung_up or self._closed:
+        if self._hung_up or self.closed:
             msg = f"{self.name}: the test has ended this session; nothing can be sent any more"
             raise RuntimeError(msg)
 
@@ -300,7 +300,7 @@ class WebSocketConnection(Conversation):
     @property
     def ended(self) -> bool:
         """Whether there is nothing to come beyond the messages that wait."""
-        return self.state.closed or self._task.done or self._gone or self._closed or self._violation is not None
+        return self.state.closed or self._task.done or self._gone or self.closed or self._violation is not None
 
     def peek(self) -> str | bytes:
         """Return the next message, and leave it."""
@@ -325,7 +325,7 @@ class WebSocketConnection(Conversation):
         A close comes after the messages before it: an app that has not received them all may answer them still.
         """
         self._hung_up = True
-        if self._departure is not None or self.state.closed or self._closed:
+        if self._departure is not None or self.state.closed or self.closed:
             return
         if self._task.done:  # and nobody is left to be told
             self._disconnected = True
@@ -351,7 +351,7 @@ class WebSocketConnection(Conversation):
             raise self._disconnected_by(who, self.close_code, self.close_reason)
         if self.state.closed:
             raise self._disconnected_by("the application closed", self.state.close_code, self.state.close_reason)
-        if self._closed:
+        if self.closed:
             raise self.closed_while("using the connection")
         if not self._task.done:  # its illegal message was refused, which will end it, most likely
             await self._task.wait(self.options.disconnect_grace)

@@ -45,6 +45,15 @@ def as_single_callable(app: ASGIApp) -> SingleCallable:
     raise TypeError(msg)
 
 
+def name_of(app: Any) -> str:
+    """Return what an app is called in a text: ``<FastAPI 'shop'>``, say."""
+    title = getattr(app, "title", None)
+    if isinstance(title, str):
+        return f"<{type(app).__name__} {title!r}>"
+    name = getattr(app, "__qualname__", None)
+    return repr(app) if name is None else f"<{name}>"
+
+
 def _takes(signature: inspect.Signature, count: int) -> bool:
     try:
         signature.bind(*[None] * count)

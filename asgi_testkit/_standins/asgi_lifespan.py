@@ -71,7 +71,8 @@ class LifespanManager(OurLifespanManager):
             if self._protocol.state is not State.STOPPED:
                 raise self._failure("the application returned without lifespan.shutdown.complete")
             return
-        self._home.check()
+        assert self.home is not None
+        self.home.check()
         self.supported = False
         await self._running_task.end(grace=0)
         error = self._running_task.exception

@@ -59,7 +59,7 @@ def test_starlette_s_lifespan_runs_and_its_state_is_seen(face: Face) -> None:
     assert story.events == ["up", "request", "down"]
 
 
-def test_what_starlette_s_startup_raises_is_raised_as_it_is_with_its_report(face: Face) -> None:
+def test_what_starlette_s_startup_raises_is_raised_as_it_is_and_told_once(face: Face) -> None:
     error = LookupError("no database")
 
     @asynccontextmanager
@@ -70,7 +70,7 @@ def test_what_starlette_s_startup_raises_is_raised_as_it_is_with_its_report(face
     with pytest.raises(LookupError) as caught:
         face.open(Starlette(lifespan=lifespan)).__enter__()
     assert caught.value is error
-    assert error.__notes__[0].startswith("The application had reported lifespan.startup.failed: 'Traceback")
+    assert not hasattr(error, "__notes__")  # Starlette reports the traceback that is shown anyway
 
 
 def test_what_starlette_s_shutdown_raises_is_raised_as_it_is(face: Face) -> None:

@@ -50,6 +50,25 @@ def test_an_endpoint_function_talks(face: Face) -> None:
         assert socket.session.app_exception is None
 
 
+def test_an_endpoint_that_is_left_by_a_failed_assertion_is_told_of_in_one_line(face: Face) -> None:
+    async def listens(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+
+    with (
+        face.open(starlette(listens), lifespan="off") as client,
+        pytest.raises(AssertionError) as caught,
+        client.connect() as socket,
+    ):
+        socket.send_text("joe")
+        assert socket.receive_text() == "bye"
+    [told] = caught.value.__notes__
+    assert told.startswith("The application raised WebSocketDisconnect(")
+    assert told.endswith(", as the client had gone.")
+    assert "\n" not in told
+
+
 @pytest.mark.parametrize(
     "encoding, verb, data", [("text", "text", "a"), ("bytes", "bytes", b"a"), ("json", "json", {})]
 )
