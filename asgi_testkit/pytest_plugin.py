@@ -6,9 +6,11 @@ Without the flag it does nothing, and imports no HTTP library and no event loop.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from configparser import RawConfigParser
+from contextlib import contextmanager
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -23,6 +25,10 @@ from ._standins.tally import COUNTER, told
 VARIABLE = "ASGI_TESTKIT_REPLACE"
 INI = "asgi_testkit_replace"
 FRESH_LOOP = "asgi_testkit_fresh_loop"
+
+#: The setting for transcripts, and its values.
+TRANSCRIPT = "asgi_transcript"
+TRANSCRIPTS = ("off", "failed", "all")
 
 #: What is left alone, and what does more in its place.
 LEFT_ALONE = {
@@ -81,7 +87,52 @@ class Run:
         REPLACEMENT.stop()
 
 
+class Transcripts:
+    """Keeps what the current test's clients and its app say to each other.
+
+    Nothing of this package is imported for that. Where a test has not brought it, there is nothing to keep.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        """Take what is wanted: ``"off"``, ``"failed"`` or ``"all"``."""
+        self.wanted = wanted
+        self._recorder: Any = None
+        self._shown = 0
+
+    @contextmanager
+    def of_a_test(self) -> Iterator[None]:
+        """Keep what begins in this block."""
+        observer: Any = sys.modules.get("asgi_testkit._conversation.observer")
+        if observer is None or self.wanted == "off":
+            yield
+            return
+        if self._recorder is None:
+            from ._record.recorder import Recorder
+
+            self._recorder = Recorder()
+        self._recorder.records.clear()
+        self._shown = 0
+        before = observer.current
+        observer.current = observer.together(self._recorder, before)
+        try:
+            yield
+        finally:
+            observer.current = before
+
+    def add_to(self, report: pytest.TestReport) -> None:
+        """Add what no report of this test has shown yet, if that is wanted."""
+        if self._recorder is None or not self._recorder.records or not (report.failed or self.wanted == "all"):
+            return
+        from ._record.transcript import transcript
+
+        text = transcript(self._recorder, leave_out=self._shown)
+        self._shown = len(self._recorder.records)
+        if text:
+            report.sections.append((f"asgi-testkit transcript {report.when}", text))
+
+
 RUN = pytest.StashKey[Run]()
+KEPT = pytest.StashKey[Transcripts]()
 
 #: What the environment variable has begun, for the first configuration to take: other plugins, and what they import,
 #: may follow before pytest asks any plugin for anything.
@@ -95,6 +146,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(INI, f"{does}, as --asgi-testkit", type="bool", default=False)
     alone = "with --asgi-testkit: each request of a TestClient outside of `with` gets an event loop of its own"
     parser.addini(FRESH_LOOP, f"{alone}, as with Starlette's", type="bool", default=False)
+    shows = "show the requests and sessions of no test (off), of failed ones (failed, the default), or of all (all)"
+    parser.getgroup("asgi-testkit").addoption("--asgi-transcript", choices=TRANSCRIPTS, default=None, help=shows)
+    parser.addini(TRANSCRIPT, f"{shows}; as --asgi-transcript", default="failed")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -108,6 +162,26 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 def pytest_configure(config: pytest.Config) -> None:
     """Begin now where a conftest brought the plugin: before test modules are imported."""
     begin(config, flag=config.option.asgi_testkit)
+    wanted = config.option.asgi_transcript or config.getini(TRANSCRIPT)
+    if wanted not in TRANSCRIPTS:
+        msg = f"{TRANSCRIPT} is one of {', '.join(TRANSCRIPTS)}, not {wanted!r}"
+        raise pytest.UsageError(msg)
+    config.stash[KEPT] = Transcripts(wanted)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep what is said in a test, its fixtures included."""
+    with item.config.stash[KEPT].of_a_test():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the transcript to the report of a failure."""
+    report = yield
+    item.config.stash[KEPT].add_to(report)
+    return report
 
 
 def begin(config: pytest.Config, *, flag: bool) -> None:

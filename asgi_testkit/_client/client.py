@@ -195,6 +195,14 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
             raise RuntimeError(msg)
         return self.app.state if isinstance(self.app, RunningApp) else self._core.transport.state
 
+    def transcript(self) -> str:
+        """Return what has gone on as text; see `ASGITransport.transcript`.
+
+        Raises:
+            RuntimeError: The client was made without ``record=True``.
+        """
+        return self._core.transport.transcript()
+
     def websocket_connect(
         self,
         url: URL | str,

@@ -13,6 +13,7 @@ from .._conversation import observer
 from .._conversation.conversation import Conversation
 from .._conversation.http import HTTPExchange
 from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoint
+from .._conversation.observer import together
 from .._conversation.opening import Opening
 from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
@@ -21,6 +22,8 @@ from .._protocol.extensions import checked, offered
 from .._protocol.handshake import acceptance, refusal
 from .._protocol.options import ExchangeOptions, mapping, timeouts_of
 from .._protocol.scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, websocket_scope
+from .._record.recorder import Recorder
+from .._record.transcript import transcript
 from .._types import Address, ASGIApp, Background, Scope, SingleCallable, public
 from .library import HTTPXTransport, Request, Response, derived, error_for, library_of, network_of
 from .request import body_of, scope_of
@@ -55,6 +58,7 @@ class AppTransport(Generic[Request, Response]):
         max_message_size: int | None = 16 * 1024 * 1024,
         scope: Mapping[str, Any] | None = None,
         asgi_extensions: Mapping[str, Any] | None = None,
+        record: bool = False,
     ) -> None:
         """Prepare to run `app`.
 
@@ -79,6 +83,7 @@ class AppTransport(Generic[Request, Response]):
             scope: Keys of the scope to add or replace.
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug`` and, for
                 WebSockets, ``websocket.http.response``. Each of the ASGI spec works, and is offered to what it is for.
+            record: Whether what goes on is kept, in copies and in bounds, for `transcript`.
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is of the wrong type.
@@ -109,6 +114,7 @@ class AppTransport(Generic[Request, Response]):
             max_message_size=max_message_size,
         ).checked()
         self._unsettled: set[Conversation] = set()
+        self._recorder = Recorder() if record else None
         if observer.current is not None:
             observer.current.opened(self)
 
@@ -174,7 +180,21 @@ class AppTransport(Generic[Request, Response]):
     def _opening(self, call: SingleCallable, request: httpx.Request, scope: Scope, options: ExchangeOptions) -> Opening:
         timeouts = timeouts_of(request.extensions)
         make_error = partial(error_for, request)
-        return Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, observer.current)
+        heard_by = observer.current if self._recorder is None else together(self._recorder, observer.current)
+        return Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by)
+
+    def transcript(self) -> str:
+        """Return what has gone on as text: requests and WebSocket sessions, message by message, the last 50 of them.
+
+        Secrets are masked: passwords, tokens, cookies and the like, wherever they stand.
+
+        Raises:
+            RuntimeError: It was made without ``record=True``.
+        """
+        if self._recorder is None:
+            msg = "nothing was recorded: a client, or an ASGITransport, keeps a transcript with record=True"
+            raise RuntimeError(msg)
+        return transcript(self._recorder)
 
     def _scope_of(self, request: httpx.Request) -> Scope:
         return scope_of(

@@ -87,6 +87,11 @@ class Conversation(ABC):
         return self._task.exception
 
     @property
+    def app_returned(self) -> bool:
+        """Whether the app has ended by returning."""
+        return self._task.returned
+
+    @property
     def done(self) -> bool:
         """Whether the app has ended."""
         return self._task.done

@@ -95,6 +95,11 @@ class LifespanManager:
         return None if self._task is None else self._task.exception
 
     @property
+    def app_returned(self) -> bool:
+        """Whether the app has ended its lifespan by returning."""
+        return self._task is not None and self._task.returned
+
+    @property
     def running(self) -> bool:
         """Whether the app was started up, and has not been shut down."""
         return self.supported and not self._running_task.done

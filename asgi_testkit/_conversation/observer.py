@@ -21,6 +21,10 @@ class Observed(Protocol):
     def app_exception(self) -> BaseException | None:
         """What the app raised, as it is; None while it runs, or if it returned."""
 
+    @property
+    def app_returned(self) -> bool:
+        """Whether the app has ended by returning."""
+
 
 class Observer:
     """Each method is called when what it is named for happens, in the loop of the app, and does nothing by itself.
@@ -48,6 +52,47 @@ class Observer:
 
     def ended(self, conversation: Observed) -> None:
         """The app has ended."""
+
+
+class Several(Observer):
+    """Observers that all hear of the same."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def opened(self, transport: object) -> None:
+        for each in self._observers:
+            each.opened(transport)
+
+    def started(self, conversation: Observed) -> None:
+        for each in self._observers:
+            each.started(conversation)
+
+    def received(self, conversation: Observed, message: Message) -> None:
+        for each in self._observers:
+            each.received(conversation, message)
+
+    def sent(self, conversation: Observed, message: Message) -> None:
+        for each in self._observers:
+            each.sent(conversation, message)
+
+    def waited_too_long(self, conversation: Observed, error: Exception) -> None:
+        for each in self._observers:
+            each.waited_too_long(conversation, error)
+
+    def left(self, conversation: Observed, reason: BaseException | None) -> None:
+        for each in self._observers:
+            each.left(conversation, reason)
+
+    def ended(self, conversation: Observed) -> None:
+        for each in self._observers:
+            each.ended(conversation)
+
+
+def together(*observers: Observer | None) -> Observer | None:
+    """Return one observer that stands for all of these."""
+    there = [each for each in observers if each is not None]
+    return there[0] if len(there) == 1 else Several(*there) if there else None
 
 
 #: Who hears of what begins from now on; None for nobody.

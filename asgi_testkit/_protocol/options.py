@@ -26,6 +26,7 @@ class TransportOptions(TypedDict, total=False):
     max_message_size: int | None
     scope: Mapping[str, Any] | None
     asgi_extensions: Mapping[str, Any] | None
+    record: bool
 
 
 class ExchangeOptions(NamedTuple):

@@ -1,0 +1,141 @@
+"""Tells of recorded conversations as text, to be read below a failing test."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from .recorder import BODY_KEPT, Event, Record, Recorder
+from .secrets import Secrets
+
+#: How long a section may be, in characters. What is left out is at its beginning.
+LONGEST = 65536
+
+#: Where the app is served when a request is tried by hand, as a rule.
+BY_HAND = "http://127.0.0.1:8000"
+
+#: Headers of a request that curl sends by itself, or that it must not repeat.
+_OF_CURL = frozenset({b"accept", b"accept-encoding", b"connection", b"content-length", b"host", b"user-agent"})
+
+#: Headers of a message that are shown: those that decide how it is to be read.
+_SHOWN_HEADERS = (b"content-type", b"location", b"set-cookie")
+
+
+def transcript(recorder: Recorder, *, leave_out: int = 0) -> str:
+    """Return what a recorder has kept as text, its secrets masked, without the first so many conversations."""
+    records = list(recorder.records)[leave_out:]
+    secrets = recorder.secrets
+    for record in records:
+        learn(secrets, record)
+    text = secrets.masked("\n".join(line for record in records for line in lines_of(record)))
+    if len(text) <= LONGEST:
+        return text
+    return "... (the beginning is left out)\n" + text[-LONGEST:].partition("\n")[2]
+
+
+def learn(secrets: Secrets, record: Record) -> None:
+    """Note the secrets of a conversation."""
+    secrets.add_headers(record.headers)
+    secrets.add_query(record.target.partition(b"?")[2])
+    bodies = {True: b"", False: b""}
+    types = {True: content_type(record.headers), False: ""}
+    for event in record.events:
+        secrets.add_headers(event.headers)
+        types[event.to_app] = content_type(event.headers) or types[event.to_app]
+        data = event.data.encode() if isinstance(event.data, str) else event.data
+        if record.kind == "websocket":
+            secrets.add_body(data or b"", "json")
+        else:
+            bodies[event.to_app] += data or b""
+    for to_app, body in bodies.items():
+        secrets.add_body(body, types[to_app])
+
+
+def content_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the type of a body, in lower case; "" if it is not said."""
+    values = [value.decode("latin-1").lower() for name, value in headers if name.lower() == b"content-type"]
+    return values[0] if values else ""
+
+
+def lines_of(record: Record) -> Iterator[str]:
+    """Yield the lines that tell of a conversation."""
+    yield heading(record)
+    for _, events in groupby(record.first, key=_kind_of_chunk):
+        yield _told(list(events))
+    if record.dropped:
+        yield f"             ... {record.dropped} messages are left out"
+    for _, events in groupby(record.last, key=_kind_of_chunk):
+        yield _told(list(events))
+    if record.told:
+        yield f"             the client: {record.told}"
+    if record.kind == "http":
+        yield f"  {curl(record)}"
+
+
+def heading(record: Record) -> str:
+    """Return the line that a conversation begins with."""
+    target = record.target.decode("latin-1")
+    app = {"running": "the app still runs", "cancelled": "the app was cancelled"}
+    ended = app.get(record.outcome, f"the app {record.outcome}")
+    if record.kind == "lifespan":
+        return f"lifespan  ({ended})"
+    status = record.status
+    if record.kind == "websocket":
+        denied = "" if status is None else f"  ->  {status}"
+        return f"WebSocket {target}{denied}  ({ended})"
+    return f"{record.method} {target}  ->  {'no response' if status is None else status}  ({ended})"
+
+
+def _kind_of_chunk(event: Event) -> tuple[bool, str] | int:
+    """Return what chunks of one body have in common, and no two other messages."""
+    is_chunk = event.type in {"http.request", "http.response.body"}
+    return (event.to_app, event.type) if is_chunk else id(event)
+
+
+def _told(events: list[Event]) -> str:
+    """Return the line of a message, or of a run of chunks."""
+    event = events[0]
+    details = [event.details.get(key) for key in ("status", "code", "subprotocol", "path", "reason", "message")]
+    parts = [event.type, *(str(detail) for detail in details if detail not in (None, ""))]
+    shown = [(name.lower(), value) for name, value in event.headers if name.lower() in _SHOWN_HEADERS]
+    parts += [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in shown]
+    carried = [each for each in events if each.data]
+    if carried:
+        parts.append(data(carried))
+    if len(carried) > 1:
+        parts.append(f"({len(carried)} parts)")
+    return f"{event.at * 1000:8.1f} ms  {'>' if event.to_app else '<'} {'  '.join(parts)}"
+
+
+def data(events: list[Event]) -> str:
+    """Return what messages carried, or its beginning, in one line."""
+    if isinstance(events[0].data, str):
+        whole = "".join(each.data for each in events if isinstance(each.data, str))
+    else:
+        joined = b"".join(each.data for each in events if isinstance(each.data, bytes))
+        try:
+            whole = joined.decode()
+        except UnicodeDecodeError:
+            whole = repr(joined)
+    size = sum(each.size for each in events)
+    text = whole[:BODY_KEPT].replace("\r", "\\r").replace("\n", "\\n")
+    return text if size <= len(whole) <= BODY_KEPT else f"{text}... ({size} in all)"
+
+
+def curl(record: Record) -> str:
+    """Return the command that makes an HTTP request once more."""
+    words: list[Any] = ["curl", "-i"]
+    if record.method != "GET":
+        words += ["-X", record.method]
+    for name, value in record.headers:
+        if name.lower() not in _OF_CURL:
+            words += ["-H", f"{name.decode('latin-1')}: {value.decode('latin-1')}"]
+    hosts = [value.decode("latin-1") for name, value in record.headers if name.lower() == b"host"]
+    if hosts:
+        words += ["-H", f"host: {hosts[0]}"]
+    carried = [event for event in record.events if event.to_app and event.data]
+    if carried:
+        words += ["--data-binary", data(carried)]
+    return shlex.join([*words, f"{BY_HAND}{record.target.decode('latin-1')}"])

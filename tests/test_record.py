@@ -1,0 +1,159 @@
+"""Transcripts: what a client and an app have said to each other, as text."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from asgi_testkit import Receive, Scope, Send
+from asgi_testkit._record import recorder as _recorder
+from asgi_testkit._record import transcript as _transcript
+
+from .faces import Face
+from .messages import accept, body, hello, live, say, start
+
+URL = "'http://127.0.0.1:8000/orders?api_key=***&x=2'"
+
+
+def told(client: Any) -> list[str]:
+    """Return the lines of a transcript, without the times."""
+    lines: list[str] = client.client.transcript().splitlines()
+    return [line[13:].strip() if " ms  " in line[:14] else line.strip() for line in lines]
+
+
+async def shop(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+    elif scope["type"] == "websocket":
+        await receive()
+        await accept(send)
+        await say(send, f"hello {(await receive())['text']}")
+        await receive()
+    elif scope["path"] == "/fails":
+        raise LookupError("nothing here")
+    elif scope["path"] == "/slow":
+        await anyio.sleep_forever()
+    else:
+        await receive()
+        await send({"type": "http.response.start", "status": 422, "headers": [(b"content-type", b"application/json")]})
+        await body(send, b'{"detail": ', more=True)
+        await body(send, b'"count: missing"}')
+
+
+def test_a_request_is_told_with_its_answer_and_as_a_command(face: Face) -> None:
+    with face.bare(shop, record=True) as client:
+        client.request("POST", "/orders?api_key=abcdef&x=2", content=b"one pen", headers={"content-type": "text/plain"})
+        assert told(client) == [
+            "POST /orders?api_key=***&x=2  ->  422  (the app returned)",
+            "> http.request  one pen",
+            "< http.response.start  422  content-type: application/json",
+            '< http.response.body  {"detail": "count: missing"}  (2 parts)',
+            "curl -i -X POST -H 'content-type: text/plain' -H 'host: testserver' --data-binary 'one pen' " + URL,
+        ]
+
+
+def test_what_the_app_raised_and_what_the_client_was_told_is_there(face: Face) -> None:
+    with face.bare(shop, record=True, timeout=0.05, disconnect_grace=0) as client:
+        with pytest.raises(LookupError):
+            client.request("GET", "/fails")
+        with pytest.raises(httpx.ReadTimeout):
+            client.request("GET", "/slow")
+        lines = told(client)
+    assert lines[0] == "GET /fails  ->  no response  (the app raised LookupError('nothing here'))"
+    assert lines[2] == "GET /slow  ->  no response  (the app was cancelled)"
+    assert lines[3].startswith("the client: ReadTimeout: GET /slow: 0.05 seconds passed")
+    assert any(line.endswith(", in shop") for line in lines)
+
+
+def test_a_session_is_told_message_by_message(face: Face) -> None:
+    with face.bare(shop, record=True) as client:
+        with client.connect("/ws") as socket:
+            socket.send_text("joe")
+            assert socket.receive_text() == "hello joe"
+            assert told(client)[0] == "WebSocket /ws  (the app still runs)"
+        assert told(client) == [
+            "WebSocket /ws  (the app returned)",
+            "> websocket.connect",
+            "< websocket.accept",
+            "> websocket.receive  joe",
+            "< websocket.send  hello joe",
+            "> websocket.disconnect  1000",
+        ]
+
+
+def test_without_record_there_is_nothing_to_tell(face: Face) -> None:
+    with face.bare(shop) as client, pytest.raises(RuntimeError, match="record=True"):
+        client.client.transcript()
+
+
+def test_long_conversations_are_cut_in_the_middle_and_long_bodies_at_the_end(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await accept(send)
+        for number in range(100):
+            await say(send, f"{number} " + "x" * (1 if number else 5000))
+        await receive()
+
+    with face.bare(app, record=True) as client:
+        with client.connect() as socket:
+            for _ in range(100):
+                socket.receive_text()
+        lines = told(client)
+    dropped = 103 - _recorder.FIRST_MESSAGES_KEPT - _recorder.LAST_MESSAGES_KEPT
+    assert f"... {dropped} messages are left out" in lines
+    assert all(len(line) < 2 * _recorder.BODY_KEPT for line in lines)
+    assert lines[3].endswith("... (5002 in all)")
+
+
+def test_only_the_last_conversations_are_kept_and_a_long_text_loses_its_beginning(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with face.bare(hello, record=True) as client:
+        for number in range(_recorder.CONVERSATIONS_KEPT + 1):
+            client.request("GET", f"/{number}")
+        headings = [line for line in told(client) if "  ->  " in line]
+        assert [heading.split()[1] for heading in headings] == [
+            f"/{n}" for n in range(1, _recorder.CONVERSATIONS_KEPT + 1)
+        ]
+        monkeypatch.setattr(_transcript, "LONGEST", 500)
+        lines = told(client)
+        assert lines[0] == "... (the beginning is left out)"
+        assert lines[-1].endswith(f"/{_recorder.CONVERSATIONS_KEPT}")
+
+
+class Odd:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    "message", [None, {"type": "x", "body": 5}, Odd(), {"type": "http.response.start", "headers": 5}]
+)
+def test_whatever_is_sent_is_recorded_without_a_complaint(message: Any) -> None:
+    event = _recorder._event_of(message, 0.0, to_app=False)
+    assert event.type
+
+
+def test_bytes_that_are_no_text_are_shown_as_bytes(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await body(send, b"\xff\xfe")
+
+    with face.bare(app, record=True) as client:
+        client.get()
+        assert "< http.response.body  b'\\xff\\xfe'" in told(client)
+
+
+def test_a_record_keeps_nothing_alive(face: Face) -> None:
+    with face.bare(hello, record=True) as client:
+        exchange = client.get().extensions["asgi"]
+        reference = weakref.ref(getattr(exchange, "conversation", exchange))
+        del exchange
+        gc.collect()
+        assert reference() is None
+        assert len(told(client)) == 4
