@@ -528,3 +528,104 @@ def test_without_the_flag_no_http_library_and_no_event_loop_is_imported(pytester
     by_the_plugin = imported("-p", "asgi_testkit.pytest_plugin") - imported()  # pytest itself may import asyncio
     assert "asgi_testkit.pytest_plugin" in by_the_plugin
     assert not {"httpx", "httpx2", "anyio", "trio", "wsproto", "asyncio"} & by_the_plugin
+
+
+# Transcripts
+
+SAID = """
+import pytest
+from asgi_testkit import TestClient
+from app import app
+
+@pytest.fixture
+def client():
+    with TestClient(app, lifespan="off") as client:
+        client.get("/setup")
+        yield client
+        client.get("/teardown")
+
+def test_passes(client):
+    client.get("/passes")
+
+def test_fails(client):
+    client.get("/fails?token=abcdef")
+    assert not client
+
+@pytest.fixture
+def broken(client):
+    yield client
+    client.get("/late")
+    raise LookupError
+
+def test_fails_at_its_end(broken):
+    broken.get("/early")
+    assert not broken
+
+def test_says_nothing():
+    assert not app
+"""
+
+
+def paths_of(result: pytest.RunResult) -> dict[str, list[str]]:
+    """Return the paths that each section of the output tells of, by the section's title, the first of each name."""
+    sections: dict[str, list[str]] = {}
+    paths: list[str] | None = None
+    for line in result.stdout.lines:
+        if line.startswith(("---", "___", "===")):
+            title = line.strip("-_= ")
+            paths = sections.setdefault(title, []) if "transcript" in title else None
+        elif paths is not None and "  ->  " in line:
+            paths.append(line.split()[1])
+    return sections
+
+
+@pytest.fixture
+def said(folder: pytest.Pytester) -> pytest.Pytester:
+    folder.makepyfile(test_suite=SAID)
+    return folder
+
+
+@pytest.mark.usefixtures("said")
+def test_a_failing_test_shows_what_was_said_in_it(run: Run) -> None:
+    result = run("-k", "test_fails or says_nothing")
+    result.assert_outcomes(passed=0, failed=3, errors=1)
+    assert paths_of(result) == {
+        "asgi-testkit transcript call": ["/setup", "/fails?token=***", "/setup", "/early"],
+        "asgi-testkit transcript teardown": ["/late", "/teardown"],
+    }
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize(
+    "arguments, ini, told",
+    [
+        (["--asgi-transcript=off"], "", False),
+        ([], "asgi_transcript = off", False),
+        (["--asgi-transcript=failed"], "asgi_transcript = off", True),
+        ([], "asgi_transcript = all", True),
+    ],
+)
+def test_the_setting_and_the_option_say_whose_are_shown(
+    run: Run, said: pytest.Pytester, arguments: list[str], ini: str, told: bool
+) -> None:
+    said.makeini(f"[pytest]\n{ini}")
+    assert bool(paths_of(run("-k", "test_fails", *arguments))) == told
+
+
+@pytest.mark.usefixtures("said")
+def test_what_passes_is_shown_if_all_is_wanted(run: Run) -> None:
+    sections = paths_of(run("-k", "test_passes", "-rP", "--asgi-transcript=all"))
+    assert sections["asgi-testkit transcript call"] == ["/passes"]
+
+
+def test_a_setting_that_is_none_is_refused(run: Run, folder: pytest.Pytester) -> None:
+    folder.makeini("[pytest]\nasgi_transcript = some")
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*asgi_transcript is one of off, failed, all, not 'some'*"])
+
+
+@pytest.mark.usefixtures("said")
+def test_the_numbers_of_the_flag_are_the_same_with_transcripts(run: Run) -> None:
+    result = run(FLAG, "-k", "test_fails")
+    result.stdout.fnmatch_lines(["asgi-testkit: 2 clients, 7 requests, 0 WebSocket sessions, 0 lifespans"])
