@@ -919,13 +919,19 @@ messages = st.one_of(
 
 
 def event_of(message: Any) -> Event:
-    marked = {"http.response.start": "trailers", "http.response.body": "more_body", TRAILERS: "more_trailers"}
+    marked = {
+        "http.response.start": "trailers",
+        "http.response.body": "more_body",
+        TRAILERS: "more_trailers",
+        ZEROCOPYSEND: "more_body",
+    }
     mark = marked.get(message["type"], "")
     return Event(f"{message['type']} with {mark}" if message.get(mark) else message["type"])
 
 
 @example(sent=[start(), body(b"x")], method="GET", strict=True)
 @example(sent=[start(), MESSAGES[Event.PATHSEND]], method="GET", strict=False)
+@example(sent=[start(), MESSAGES[Event.ZEROCOPYSEND]], method="GET", strict=False)
 @given(sent=st.lists(messages, max_size=8), method=st.sampled_from(["GET", "HEAD"]), strict=st.booleans())
 @settings(deadline=None)
 def test_whatever_is_sent_is_refused_or_follows_the_table(sent: list[Any], method: str, strict: bool) -> None:
