@@ -5,6 +5,7 @@ Without the flag it does nothing, and imports no HTTP library and no event loop.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from configparser import RawConfigParser
 from contextlib import contextmanager
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +31,9 @@ FRESH_LOOP = "asgi_testkit_fresh_loop"
 #: The setting for transcripts, and its values.
 TRANSCRIPT = "asgi_transcript"
 TRANSCRIPTS = ("off", "failed", "all")
+
+#: What a report has the conversations of its test as.
+CONVERSATIONS = "asgi_testkit_conversations"
 
 #: What is left alone, and what does more in its place.
 LEFT_ALONE = {
@@ -130,6 +135,50 @@ class Transcripts:
         if text:
             report.sections.append((f"asgi-testkit transcript {report.when}", text))
 
+    def hand_in(self, report: pytest.TestReport) -> None:
+        """Put all that was kept in this test on its last report, which pytest-xdist takes to the controller."""
+        if self._recorder is not None and report.when == "teardown":
+            from ._record.as_json import conversations
+
+            setattr(report, CONVERSATIONS, conversations(self._recorder))
+
+
+class JSONLines:
+    """Writes the conversations of all tests into a file, a line of JSON for each, as they come."""
+
+    def __init__(self, path: str) -> None:
+        """Empty the file.
+
+        Raises:
+            pytest.UsageError: It cannot be written.
+        """
+        try:
+            self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - it is closed with the configuration
+        except OSError as error:
+            msg = f"--asgi-transcript-json: {error}"
+            raise pytest.UsageError(msg) from None
+        self._failed: set[str] = set()
+        self._skipped: set[str] = set()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how a phase went; write, after the last one."""
+        if report.failed:
+            self._failed.add(report.nodeid)
+        if report.skipped:
+            self._skipped.add(report.nodeid)
+        if report.when == "teardown":
+            failed, skipped = report.nodeid in self._failed, report.nodeid in self._skipped
+            outcome = "failed" if failed else "skipped" if skipped else "passed"
+            for conversation in getattr(report, CONVERSATIONS, ()):
+                line = {"test": report.nodeid, "outcome": outcome, **conversation}
+                self._file.write(f"{json.dumps(line)}\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
 
 RUN = pytest.StashKey[Run]()
 KEPT = pytest.StashKey[Transcripts]()
@@ -149,6 +198,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     shows = "show the requests and sessions of no test (off), of failed ones (failed, the default), or of all (all)"
     parser.getgroup("asgi-testkit").addoption("--asgi-transcript", choices=TRANSCRIPTS, default=None, help=shows)
     parser.addini(TRANSCRIPT, f"{shows}; as --asgi-transcript", default="failed")
+    writes = "write the requests and sessions of all tests into this file, a line of JSON for each"
+    parser.getgroup("asgi-testkit").addoption("--asgi-transcript-json", metavar="PATH", default=None, help=writes)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -167,6 +218,11 @@ def pytest_configure(config: pytest.Config) -> None:
         msg = f"{TRANSCRIPT} is one of {', '.join(TRANSCRIPTS)}, not {wanted!r}"
         raise pytest.UsageError(msg)
     config.stash[KEPT] = Transcripts(wanted)
+    path = config.option.asgi_transcript_json
+    if path is not None and not hasattr(config, "workerinput"):  # the controller writes for all of its workers
+        lines = JSONLines(path)
+        config.pluginmanager.register(lines)
+        config.add_cleanup(lines.close)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -180,7 +236,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the transcript to the report of a failure."""
     report = yield
-    item.config.stash[KEPT].add_to(report)
+    kept = item.config.stash[KEPT]
+    kept.add_to(report)
+    if item.config.option.asgi_transcript_json is not None:
+        kept.hand_in(report)
     return report
 
 

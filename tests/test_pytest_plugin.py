@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -629,3 +630,27 @@ def test_a_setting_that_is_none_is_refused(run: Run, folder: pytest.Pytester) ->
 def test_the_numbers_of_the_flag_are_the_same_with_transcripts(run: Run) -> None:
     result = run(FLAG, "-k", "test_fails")
     result.stdout.fnmatch_lines(["asgi-testkit: 2 clients, 7 requests, 0 WebSocket sessions, 0 lifespans"])
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["one process", "two workers"])
+def test_conversations_are_written_as_json_with_the_outcome_of_their_test(
+    run_program: Run, said: pytest.Pytester, workers: list[str]
+) -> None:
+    run_program("--asgi-transcript-json=said.jsonl", *workers)
+    lines = [json.loads(line) for line in (said.path / "said.jsonl").read_text(encoding="utf-8").splitlines()]
+    seen = Counter((line["test"].partition("::")[2], line["outcome"], line["target"]) for line in lines)
+    assert seen == {
+        **dict.fromkeys([("test_passes", "passed", path) for path in ("/setup", "/passes", "/teardown")], 1),
+        **dict.fromkeys([("test_fails", "failed", path) for path in ("/setup", "/fails?token=***", "/teardown")], 1),
+        **dict.fromkeys(
+            [("test_fails_at_its_end", "failed", path) for path in ("/setup", "/early", "/late", "/teardown")], 1
+        ),
+    }
+    assert {(line["schema"], line["status"], line["app"]) for line in lines} == {(1, 200, "returned")}
+
+
+def test_a_file_that_cannot_be_written_is_an_error(run: Run) -> None:
+    result = run("--asgi-transcript-json=no/such/folder.jsonl")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--asgi-transcript-json: *no/such/folder.jsonl*"])

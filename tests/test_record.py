@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from typing import Any
 
@@ -11,8 +12,11 @@ import httpx
 import pytest
 
 from asgi_testkit import Receive, Scope, Send
+from asgi_testkit._conversation import observer
 from asgi_testkit._record import recorder as _recorder
 from asgi_testkit._record import transcript as _transcript
+from asgi_testkit._record.as_json import conversations
+from asgi_testkit._record.transcript import transcript
 
 from .faces import Face
 from .messages import accept, body, hello, live, say, start
@@ -157,3 +161,39 @@ def test_a_record_keeps_nothing_alive(face: Face) -> None:
         gc.collect()
         assert reference() is None
         assert len(told(client)) == 4
+
+
+def test_a_conversation_as_json_has_all_that_was_kept(face: Face) -> None:
+    with face.bare(shop, record=True) as client:
+        client.request("POST", "/orders?token=sesame", content=b"\xff sesame", headers={"x-name": "x"})
+        recorder = client.client._core.transport._recorder
+        [told] = conversations(recorder)
+    assert json.loads(json.dumps(told)) == told
+    assert (told["schema"], told["kind"], told["method"], told["target"]) == (1, "http", "POST", "/orders?token=***")
+    assert (told["status"], told["app"], told["client"], told["left_by"], told["dropped"]) == (
+        422,
+        "returned",
+        "",
+        "",
+        0,
+    )
+    assert told["lasted_ms"] > 0
+    assert told["server"] == ["testserver", 80]
+    assert ["x-name", "x"] in told["headers"]
+    request, begun, *parts = told["messages"]
+    assert (request["to"], request["type"], request["data"]) == ("app", "http.request", "ÿ ***")
+    assert (request["encoding"], request["size"]) == ("latin-1", 8)
+    assert (begun["to"], begun["status"], begun["headers"]) == ("client", 422, [["content-type", "application/json"]])
+    assert [part["data"] for part in parts] == ['{"detail": ', '"count: missing"}']
+    assert [part["more_body"] for part in parts if "more_body" in part][:1] == [True]
+
+
+def test_a_lifespan_and_a_conversation_that_runs_have_a_form_too(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = _recorder.Recorder()
+    monkeypatch.setattr(observer, "current", recorder)
+    with face.open(shop) as client:
+        client.request("GET", "/")
+        lifespan, _ = conversations(recorder)
+        assert (lifespan["kind"], lifespan["app"], lifespan["lasted_ms"]) == ("lifespan", "running", None)
+        assert transcript(recorder).startswith("lifespan  (the app still runs)")
+    assert conversations(recorder)[0]["app"] == "returned"

@@ -1,0 +1,74 @@
+"""A recorded conversation as JSON, one object for each, for programs. docs/howto/transcripts.md describes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from .recorder import Event, Record, Recorder
+from .transcript import learn
+
+#: The version of the form. It becomes another one when what there is changes, and not when there is more.
+SCHEMA = 1
+
+
+def conversations(recorder: Recorder) -> list[dict[str, Any]]:
+    """Return what a recorder has kept, its secrets masked."""
+    records = list(recorder.records)
+    for record in records:
+        learn(recorder.secrets, record)
+    masked = recorder.secrets.masked(json.dumps([as_json(record) for record in records]))
+    kept: list[dict[str, Any]] = json.loads(masked)
+    return kept
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """Return a conversation as JSON has it."""
+    host, port = record.server or ("", None)
+    return {
+        "schema": SCHEMA,
+        "kind": record.kind,
+        "method": record.method,
+        "scheme": record.scheme,
+        "server": [host, port],
+        "target": record.target.decode("latin-1"),
+        "headers": _headers(record.headers),
+        "began": datetime.fromtimestamp(record.began, UTC).isoformat(),
+        "lasted_ms": None if record.lasted is None else round(record.lasted * 1000, 3),
+        "status": record.status,
+        "app": record.outcome,
+        "client": record.told,
+        "left_by": record.left_by,
+        "messages": [_message(event) for event in record.events],
+        "dropped": record.dropped,
+    }
+
+
+def _message(event: Event) -> dict[str, Any]:
+    text, encoding = _text(event.data)
+    return {
+        "at_ms": round(event.at * 1000, 3),
+        "to": "app" if event.to_app else "client",
+        "type": event.type,
+        "headers": _headers(event.headers),
+        "data": text,
+        "encoding": encoding,
+        "size": event.size,
+        **{key: value if isinstance(value, int | str | None) else str(value) for key, value in event.details.items()},
+    }
+
+
+def _text(data: str | bytes | None) -> tuple[str | None, str]:
+    """Return data as text, and how it has become that: bytes that are no UTF-8 have one character for each."""
+    if not isinstance(data, bytes):
+        return data, "utf-8"
+    try:
+        return data.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return data.decode("latin-1"), "latin-1"
+
+
+def _headers(headers: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:
+    return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
