@@ -143,11 +143,11 @@ class Transcripts:
             setattr(report, CONVERSATIONS, conversations(self._recorder))
 
 
-class JSONLines:
-    """Writes the conversations of all tests into a file, a line of JSON for each, as they come."""
+class ConversationsFile:
+    """A file for the conversations of all tests, as the reports bring them."""
 
-    def __init__(self, path: str) -> None:
-        """Empty the file.
+    def __init__(self, option: str, path: str) -> None:
+        """Empty the file; `option` is what asked for it.
 
         Raises:
             pytest.UsageError: It cannot be written.
@@ -155,8 +155,39 @@ class JSONLines:
         try:
             self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - it is closed with the configuration
         except OSError as error:
-            msg = f"--asgi-transcript-json: {error}"
+            msg = f"{option}: {error}"
             raise pytest.UsageError(msg) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class HARFile(ConversationsFile):
+    """Writes them as HAR, with a page for each test."""
+
+    def __init__(self, option: str, path: str) -> None:
+        super().__init__(option, path)
+        self._pages: dict[str, list[Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what the last report of a test brings."""
+        if report.when == "teardown":
+            self._pages[report.nodeid] = getattr(report, CONVERSATIONS, [])
+
+    def close(self) -> None:
+        """Write the file, and close it."""
+        from ._record.har import har
+
+        json.dump(har(self._pages), self._file, indent=1)
+        super().close()
+
+
+class JSONLinesFile(ConversationsFile):
+    """Writes them as they come, a line of JSON for each."""
+
+    def __init__(self, option: str, path: str) -> None:
+        super().__init__(option, path)
         self._failed: set[str] = set()
         self._skipped: set[str] = set()
 
@@ -175,10 +206,9 @@ class JSONLines:
                 self._file.write(f"{json.dumps(line)}\n")
             self._file.flush()
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
+#: What writes the files that are asked for by these options.
+FILES: dict[str, type[ConversationsFile]] = {"--asgi-transcript-json": JSONLinesFile, "--asgi-har": HARFile}
 
 RUN = pytest.StashKey[Run]()
 KEPT = pytest.StashKey[Transcripts]()
@@ -200,6 +230,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(TRANSCRIPT, f"{shows}; as --asgi-transcript", default="failed")
     writes = "write the requests and sessions of all tests into this file, a line of JSON for each"
     parser.getgroup("asgi-testkit").addoption("--asgi-transcript-json", metavar="PATH", default=None, help=writes)
+    writes = "write the requests and sessions of all tests into this file, as HAR"
+    parser.getgroup("asgi-testkit").addoption("--asgi-har", metavar="PATH", default=None, help=writes)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -218,11 +250,12 @@ def pytest_configure(config: pytest.Config) -> None:
         msg = f"{TRANSCRIPT} is one of {', '.join(TRANSCRIPTS)}, not {wanted!r}"
         raise pytest.UsageError(msg)
     config.stash[KEPT] = Transcripts(wanted)
-    path = config.option.asgi_transcript_json
-    if path is not None and not hasattr(config, "workerinput"):  # the controller writes for all of its workers
-        lines = JSONLines(path)
-        config.pluginmanager.register(lines)
-        config.add_cleanup(lines.close)
+    for option, kind in FILES.items():
+        path = config.getoption(option)
+        if path is not None and not hasattr(config, "workerinput"):  # the controller writes for all of its workers
+            file = kind(option, path)
+            config.pluginmanager.register(file)
+            config.add_cleanup(file.close)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -238,7 +271,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     kept = item.config.stash[KEPT]
     kept.add_to(report)
-    if item.config.option.asgi_transcript_json is not None:
+    if any(item.config.getoption(option) is not None for option in FILES):
         kept.hand_in(report)
     return report
 

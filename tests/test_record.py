@@ -8,6 +8,7 @@ import weakref
 from typing import Any
 
 import anyio
+import haralyzer  # type: ignore[import-untyped]  # it has none
 import httpx
 import pytest
 
@@ -197,3 +198,42 @@ def test_a_lifespan_and_a_conversation_that_runs_have_a_form_too(face: Face, mon
         assert (lifespan["kind"], lifespan["app"], lifespan["lasted_ms"]) == ("lifespan", "running", None)
         assert transcript(recorder).startswith("lifespan  (the app still runs)")
     assert conversations(recorder)[0]["app"] == "returned"
+
+
+def test_har_is_read_by_another_program(face: Face) -> None:
+    with face.bare(shop, record=True) as client:
+        headers = {"content-type": "text/plain", "cookie": "theme=dark"}
+        client.request("POST", "/orders?token=sesame&x=2", content=b"one pen", headers=headers)
+        with client.connect("/ws") as socket:
+            socket.send_text("joe")
+            socket.receive_text()
+        parser = haralyzer.HarParser(client.client.har())
+    [page] = parser.pages
+    request, session = page.entries
+    assert (page.title, request.status, session.status) == ("client", 422, 101)
+    assert (request.request.method, request.request.url) == ("POST", "http://testserver/orders?token=***&x=2")
+    assert request.request.text == "one pen"
+    assert request.request.mimeType == "text/plain"
+    assert request.request.cookies == [{"name": "theme", "value": "***"}]
+    assert (request.response.text, request.response.mimeType) == ('{"detail": "count: missing"}', "application/json")
+    assert request.time > 0
+    messages = [(each["type"], each["opcode"], each["data"]) for each in session.raw_entry["_webSocketMessages"]]
+    assert messages == [("send", 1, "joe"), ("receive", 1, "hello joe")]
+
+
+def test_har_of_what_has_no_response_and_of_bytes(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await anyio.sleep_forever()
+        await send({"type": "http.response.start", "status": 299, "headers": [(b"set-cookie", b"a;;=\xff")]})
+        await body(send, b"\xff\xfe")
+
+    with face.bare(app, record=True, timeout=0.05, disconnect_grace=0) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.request("GET", "/slow")
+        client.request("GET", "/bytes")
+        slow, odd = client.client.har()["log"]["entries"]
+    assert slow["response"]["status"] == 0
+    assert slow["response"]["_error"].startswith("ReadTimeout: GET /slow: 0.05 seconds passed")
+    assert (odd["response"]["status"], odd["response"]["statusText"]) == (299, "")
+    assert odd["response"]["content"] == {"size": 2, "mimeType": "", "text": "//4=", "encoding": "base64"}

@@ -203,6 +203,14 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
         """
         return self._core.transport.transcript()
 
+    def har(self) -> dict[str, Any]:
+        """Return the same as HAR 1.2, for ``json.dump``; see `ASGITransport.har`.
+
+        Raises:
+            RuntimeError: The client was made without ``record=True``.
+        """
+        return self._core.transport.har()
+
     def websocket_connect(
         self,
         url: URL | str,

@@ -22,6 +22,8 @@ from .._protocol.extensions import checked, offered
 from .._protocol.handshake import acceptance, refusal
 from .._protocol.options import ExchangeOptions, mapping, timeouts_of
 from .._protocol.scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, websocket_scope
+from .._record.as_json import conversations
+from .._record.har import har
 from .._record.recorder import Recorder
 from .._record.transcript import transcript
 from .._types import Address, ASGIApp, Background, Scope, SingleCallable, public
@@ -191,10 +193,21 @@ class AppTransport(Generic[Request, Response]):
         Raises:
             RuntimeError: It was made without ``record=True``.
         """
+        return transcript(self._recorded())
+
+    def har(self) -> dict[str, Any]:
+        """Return the same as HAR 1.2, for ``json.dump``.
+
+        Raises:
+            RuntimeError: It was made without ``record=True``.
+        """
+        return har({"client": conversations(self._recorded())})
+
+    def _recorded(self) -> Recorder:
         if self._recorder is None:
             msg = "nothing was recorded: a client, or an ASGITransport, keeps a transcript with record=True"
             raise RuntimeError(msg)
-        return transcript(self._recorder)
+        return self._recorder
 
     def _scope_of(self, request: httpx.Request) -> Scope:
         return scope_of(

@@ -1,0 +1,146 @@
+"""Recorded conversations as HAR 1.2, the form in which browsers and tools exchange HTTP traffic.
+
+WebSocket messages are where Chrome and Playwright put them, in ``_webSocketMessages``. See http://www.softwareishard.com/blog/har-12-spec/.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import parse_qsl
+
+_HTTP_VERSION = "HTTP/1.1"
+
+#: What HAR has for a size that is not known.
+_UNKNOWN = -1
+
+
+def har(pages: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return conversations as HAR.
+
+    Args:
+        pages: The conversations, as `as_json.conversations` has them, by what they belong to: a test, say.
+    """
+    told = []
+    entries = []
+    for number, (title, conversations) in enumerate(pages.items()):
+        page = f"page_{number}"
+        own = [_entry(each, page) for each in conversations if each["kind"] != "lifespan"]
+        if own:
+            began = min(entry["startedDateTime"] for entry in own)
+            told.append({"startedDateTime": began, "id": page, "title": title, "pageTimings": {}})
+            entries += own
+    entries.sort(key=lambda entry: str(entry["startedDateTime"]))
+    return {"log": {"version": "1.2", "creator": _creator(), "pages": told, "entries": entries}}
+
+
+def _creator() -> dict[str, str]:
+    try:
+        return {"name": "asgi-testkit", "version": version("asgi-testkit")}
+    except PackageNotFoundError:  # it runs out of a folder
+        return {"name": "asgi-testkit", "version": ""}
+
+
+def _entry(told: Mapping[str, Any], page: str) -> dict[str, Any]:
+    messages = told["messages"]
+    started = next((each["at_ms"] for each in messages if each["type"].endswith((".start", ".accept"))), None)
+    lasted = told["lasted_ms"] if told["lasted_ms"] is not None else max([0.0, *(each["at_ms"] for each in messages)])
+    wait = lasted if started is None else started
+    entry: dict[str, Any] = {
+        "pageref": page,
+        "startedDateTime": datetime.fromisoformat(told["began"]).isoformat(),
+        "time": lasted,
+        "request": _request(told),
+        "response": _response(told),
+        "cache": {},
+        "timings": {"send": 0, "wait": wait, "receive": max(0.0, lasted - wait)},
+        "_resourceType": "websocket" if told["kind"] == "websocket" else "fetch",
+    }
+    if told["kind"] == "websocket":
+        began = datetime.fromisoformat(told["began"]).timestamp()
+        entry["_webSocketMessages"] = [
+            {
+                "type": "send" if each["to"] == "app" else "receive",
+                "time": began + each["at_ms"] / 1000,
+                "opcode": 1 if each["encoding"] == "utf-8" else 2,
+                "data": each["data"] or "",
+            }
+            for each in messages
+            if each["type"] in {"websocket.receive", "websocket.send"}
+        ]
+    if told["client"]:
+        entry["response"]["_error"] = told["client"].partition("\n")[0]
+    return entry
+
+
+def _request(told: Mapping[str, Any]) -> dict[str, Any]:
+    headers = told["headers"]
+    body = [each for each in told["messages"] if each["type"] == "http.request" and each["data"]]
+    hosts = [value for name, value in headers if name.lower() == "host"]
+    query = told["target"].partition("?")[2]
+    request: dict[str, Any] = {
+        "method": told["method"],
+        "url": f"{told['scheme']}://{hosts[0] if hosts else told['server'][0]}{told['target']}",
+        "httpVersion": _HTTP_VERSION,
+        "cookies": [pair for value in _values(headers, "cookie") for pair in _cookies(value)],
+        "headers": _named(headers),
+        "queryString": _named(parse_qsl(query, keep_blank_values=True)),
+        "headersSize": _UNKNOWN,
+        "bodySize": sum(each["size"] for each in body),
+    }
+    if body:
+        mime_type = next(iter(_values(headers, "content-type")), "")
+        request["postData"] = {"mimeType": mime_type, "text": "".join(each["data"] for each in body), "params": []}
+    return request
+
+
+def _response(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the response; status 0 stands for none."""
+    messages = told["messages"]
+    accepted = any(each["type"] == "websocket.accept" for each in messages)
+    status = told["status"] or (101 if accepted else 0)
+    starts = [each for each in messages if each["type"].endswith((".response.start", ".accept"))]
+    headers = [pair for each in starts[:1] for pair in each["headers"]]
+    parts = [each for each in messages if each["type"].endswith("http.response.body") and each["data"]]
+    content: dict[str, Any] = {
+        "size": sum(each["size"] for each in parts),
+        "mimeType": next(iter(_values(headers, "content-type")), ""),
+    }
+    text = "".join(each["data"] for each in parts)
+    if any(each["encoding"] == "latin-1" for each in parts):
+        raw = b"".join(each["data"].encode(each["encoding"]) for each in parts)
+        content |= {"text": base64.b64encode(raw).decode(), "encoding": "base64"}
+    elif parts:
+        content["text"] = text
+    known = status in set(HTTPStatus)
+    return {
+        "status": status,
+        "statusText": HTTPStatus(status).phrase if known else "",
+        "httpVersion": _HTTP_VERSION,
+        "cookies": [pair for value in _values(headers, "set-cookie") for pair in _cookies(value)],
+        "headers": _named(headers),
+        "content": content,
+        "redirectURL": next(iter(_values(headers, "location")), ""),
+        "headersSize": _UNKNOWN,
+        "bodySize": content["size"],
+    }
+
+
+def _values(headers: Iterable[Iterable[str]], wanted: str) -> list[str]:
+    return [value for name, value in headers if name.lower() == wanted]
+
+
+def _named(pairs: Iterable[Iterable[str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _cookies(value: str) -> list[dict[str, str]]:
+    try:
+        return [{"name": morsel.key, "value": morsel.value} for morsel in SimpleCookie(value).values()]
+    except CookieError:
+        return []
