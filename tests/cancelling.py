@@ -1,4 +1,7 @@
-"""Cancels something at every one of its awaits, in turn."""
+"""Cancels something at every one of its awaits, in turn, or when it has come as far as it can.
+
+Not after a time: a busy machine is late.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +61,18 @@ async def cancel_at_every_await(
         rounds += 1
         assert rounds < 1000
     return rounds
+
+
+async def cancelled_once_blocked(function: Callable[[], Awaitable[object]]) -> bool:
+    """Call an async function, cancel its scope when every task waits, and return whether that has ended it."""
+
+    async def call() -> None:
+        with scope:
+            await function()
+
+    scope = anyio.CancelScope()
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await anyio.wait_all_tasks_blocked()
+        scope.cancel()
+    return scope.cancelled_caught

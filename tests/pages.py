@@ -6,6 +6,7 @@ To start Python and to import pytest, FastAPI and httpx anew for each page of th
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,10 @@ OPTIONS = (
 )
 
 
+#: Seconds that a page may take; one takes a few. SIGALRM ends it then, whose number is the exit code, negative.
+LONGEST = 300
+
+
 def run(folder: str) -> int:
     """Run pytest in a folder, its output in a file there. Return its exit code."""
     child = os.fork()
@@ -35,6 +40,7 @@ def run(folder: str) -> int:
             with Path("output.txt").open("wb") as output:
                 for descriptor in (1, 2):  # the answers go over the first one: nothing of the page's may
                     os.dup2(output.fileno(), descriptor)
+            signal.alarm(LONGEST)
             code = pytest.main([*OPTIONS])
             sys.stdout.flush()
         finally:

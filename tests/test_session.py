@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import anyio
@@ -27,7 +28,7 @@ from asgi_testkit import (
 from asgi_testkit._conversation import task as _tasks
 from asgi_testkit._conversation.loop import current_loop
 
-from .cancelling import cancel_at_every_await
+from .cancelling import cancel_at_every_await, cancelled_once_blocked
 from .messages import Recorder, accept, deny, echo, hang_up, say, several_rounds
 
 pytestmark = pytest.mark.anyio
@@ -357,17 +358,9 @@ async def test_a_send_that_is_cancelled_has_sent_its_message() -> None:
             heard(len((await receive())["bytes"]))
         await hang_up(send)
 
-    async def send() -> None:
-        with scope:
-            await session.send_bytes(bytes(100_000))
-
-    listens, heard, scope = anyio.Event(), Recorder(), anyio.CancelScope()
+    listens, heard = anyio.Event(), Recorder()
     async with client_for(app) as client, client.websocket_connect("/") as session:
-        async with anyio.create_task_group() as group:
-            group.start_soon(send)
-            await anyio.wait_all_tasks_blocked()
-            scope.cancel()
-        assert scope.cancelled_caught
+        assert await cancelled_once_blocked(partial(session.send_bytes, bytes(100_000)))
         listens.set()
         await session.send_bytes(bytes(5))
         assert [data async for data in session] == []
@@ -383,10 +376,7 @@ async def test_a_handshake_that_is_cancelled_lets_the_app_finish_within_its_grac
 
     heard = Recorder()
     async with client_for(app) as client:
-        async with anyio.create_task_group() as group:
-            group.start_soon(client.websocket_connect("/").__aenter__)
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+        assert await cancelled_once_blocked(client.websocket_connect("/").__aenter__)
         assert heard.events == [{"type": "websocket.disconnect", "code": 1006}, "finished"]
 
 
@@ -404,10 +394,7 @@ async def test_a_block_that_is_cancelled_closes_the_connection_and_sees_the_app_
 
     heard = Recorder()
     async with client_for(app) as client:
-        async with anyio.create_task_group() as group:
-            group.start_soon(converse)
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+        assert await cancelled_once_blocked(converse)
         assert heard.events == [1000, "finished"]
 
 

@@ -23,7 +23,7 @@ from asgi_testkit._conversation.loop import HomeLoop, current_loop
 from asgi_testkit._protocol.handshake import offer
 
 from .backends import Backend
-from .cancelling import cancel_at_every_await
+from .cancelling import cancel_at_every_await, cancelled_once_blocked
 from .messages import Recorder, body, hello, raises, several_rounds, start
 
 pytestmark = pytest.mark.anyio
@@ -139,10 +139,8 @@ async def test_a_cancel_scope_of_the_test_does_not_reach_into_the_app() -> None:
         await anyio.lowlevel.checkpoint()  # would raise in a cancelled scope
         reached("the end")
 
-    async with client_for(app) as client, anyio.create_task_group() as group:
-        group.start_soon(partial(client.get, "/", timeout=None))
-        await anyio.wait_all_tasks_blocked()
-        group.cancel_scope.cancel()
+    async with client_for(app) as client:
+        assert await cancelled_once_blocked(partial(client.get, "/", timeout=None))
     assert reached.events == ["the end"]
 
 
@@ -397,10 +395,8 @@ async def test_a_cancelled_request_lets_the_app_finish_within_its_grace() -> Non
         await several_rounds()  # a grace is time
         finished(True)
 
-    async with client_for(app) as client, anyio.create_task_group() as group:
-        group.start_soon(client.get, "/")
-        await anyio.wait_all_tasks_blocked()
-        group.cancel_scope.cancel()
+    async with client_for(app) as client:
+        assert await cancelled_once_blocked(partial(client.get, "/"))
     assert finished.events == [True]
 
 
@@ -422,10 +418,7 @@ async def test_background_work_can_be_cancelled() -> None:
             cancelled(True)
 
     async with client_for(app) as client:
-        async with anyio.create_task_group() as group:
-            group.start_soon(client.get, "/")
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+        assert await cancelled_once_blocked(partial(client.get, "/"))
         assert cancelled.events == [True]
 
 
