@@ -1,27 +1,29 @@
-"""The pytest plugin: ``pytest --asgi-testkit`` runs a suite that was written for other test clients on ours.
+"""The pytest plugin: fixtures, transcripts of failing tests, and the flag that runs a suite for other clients on ours.
 
-Without the flag it does nothing, and imports no HTTP library and no event loop.
+Where no test asks for any of it, it does nothing, and imports no HTTP library, no event loop, and nothing of ours.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
 from configparser import RawConfigParser
-from contextlib import contextmanager
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import __version__
 from ._standins.names import REPLACEMENT, package_of
 from ._standins.tally import COUNTER, told
+
+if TYPE_CHECKING:
+    from ._blocking.client import TestClient
+    from ._plugin.fixtures import Portal
+    from ._plugin.transcripts import Transcripts
 
 #: Turns the replacement on, like ``--asgi-testkit``.
 VARIABLE = "ASGI_TESTKIT_REPLACE"
@@ -32,8 +34,19 @@ FRESH_LOOP = "asgi_testkit_fresh_loop"
 TRANSCRIPT = "asgi_transcript"
 TRANSCRIPTS = ("off", "failed", "all")
 
-#: What a report has the conversations of its test as.
-CONVERSATIONS = "asgi_testkit_conversations"
+#: How `pytest --markers` explains the marker.
+MARKER = (
+    "asgi(raise_server_exceptions=, lifespan=, timeout=, background=, strict=, scope=): options for the clients of a "
+    "test; lifespan= gives it a lifespan of its own, and scope= is what the ASGI scope has besides"
+)
+
+#: The settings for the fixtures, and the scopes that there are.
+APP = "asgi_app"
+LIFESPAN_SCOPE = "asgi_lifespan_scope"
+SCOPES = ("function", "class", "module", "package", "session")
+
+#: What the fixtures are called.
+FIXTURES = {"asgi_app", "asgi_client_options", "asgi_lifespan", "asgi_client", "asgi_test_client"}
 
 #: What is left alone, and what does more in its place.
 LEFT_ALONE = {
@@ -92,126 +105,11 @@ class Run:
         REPLACEMENT.stop()
 
 
-class Transcripts:
-    """Keeps what the current test's clients and its app say to each other.
-
-    Nothing of this package is imported for that. Where a test has not brought it, there is nothing to keep.
-    """
-
-    def __init__(self, wanted: str) -> None:
-        """Take what is wanted: ``"off"``, ``"failed"`` or ``"all"``."""
-        self.wanted = wanted
-        self._recorder: Any = None
-        self._shown = 0
-
-    @contextmanager
-    def of_a_test(self) -> Iterator[None]:
-        """Keep what begins in this block."""
-        observer: Any = sys.modules.get("asgi_testkit._conversation.observer")
-        if observer is None or self.wanted == "off":
-            yield
-            return
-        if self._recorder is None:
-            from ._record.recorder import Recorder
-
-            self._recorder = Recorder()
-        self._recorder.records.clear()
-        self._shown = 0
-        before = observer.current
-        observer.current = observer.together(self._recorder, before)
-        try:
-            yield
-        finally:
-            observer.current = before
-
-    def add_to(self, report: pytest.TestReport) -> None:
-        """Add what no report of this test has shown yet, if that is wanted."""
-        if self._recorder is None or not self._recorder.records or not (report.failed or self.wanted == "all"):
-            return
-        from ._record.transcript import transcript
-
-        text = transcript(self._recorder, leave_out=self._shown)
-        self._shown = len(self._recorder.records)
-        if text:
-            report.sections.append((f"asgi-testkit transcript {report.when}", text))
-
-    def hand_in(self, report: pytest.TestReport) -> None:
-        """Put all that was kept in this test on its last report, which pytest-xdist takes to the controller."""
-        if self._recorder is not None and report.when == "teardown":
-            from ._record.as_json import conversations
-
-            setattr(report, CONVERSATIONS, conversations(self._recorder))
-
-
-class ConversationsFile:
-    """A file for the conversations of all tests, as the reports bring them."""
-
-    def __init__(self, option: str, path: str) -> None:
-        """Empty the file; `option` is what asked for it.
-
-        Raises:
-            pytest.UsageError: It cannot be written.
-        """
-        try:
-            self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - it is closed with the configuration
-        except OSError as error:
-            msg = f"{option}: {error}"
-            raise pytest.UsageError(msg) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-class HARFile(ConversationsFile):
-    """Writes them as HAR, with a page for each test."""
-
-    def __init__(self, option: str, path: str) -> None:
-        super().__init__(option, path)
-        self._pages: dict[str, list[Any]] = {}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what the last report of a test brings."""
-        if report.when == "teardown":
-            self._pages[report.nodeid] = getattr(report, CONVERSATIONS, [])
-
-    def close(self) -> None:
-        """Write the file, and close it."""
-        from ._record.har import har
-
-        json.dump(har(self._pages), self._file, indent=1)
-        super().close()
-
-
-class JSONLinesFile(ConversationsFile):
-    """Writes them as they come, a line of JSON for each."""
-
-    def __init__(self, option: str, path: str) -> None:
-        super().__init__(option, path)
-        self._failed: set[str] = set()
-        self._skipped: set[str] = set()
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how a phase went; write, after the last one."""
-        if report.failed:
-            self._failed.add(report.nodeid)
-        if report.skipped:
-            self._skipped.add(report.nodeid)
-        if report.when == "teardown":
-            failed, skipped = report.nodeid in self._failed, report.nodeid in self._skipped
-            outcome = "failed" if failed else "skipped" if skipped else "passed"
-            for conversation in getattr(report, CONVERSATIONS, ()):
-                line = {"test": report.nodeid, "outcome": outcome, **conversation}
-                self._file.write(f"{json.dumps(line)}\n")
-            self._file.flush()
-
-
-#: What writes the files that are asked for by these options.
-FILES: dict[str, type[ConversationsFile]] = {"--asgi-transcript-json": JSONLinesFile, "--asgi-har": HARFile}
+#: The options that ask for a file with the conversations of all tests.
+FILES = ("--asgi-transcript-json", "--asgi-har")
 
 RUN = pytest.StashKey[Run]()
-KEPT = pytest.StashKey[Transcripts]()
+KEPT = pytest.StashKey["Transcripts"]()
 
 #: What the environment variable has begun, for the first configuration to take: other plugins, and what they import,
 #: may follow before pytest asks any plugin for anything.
@@ -232,6 +130,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("asgi-testkit").addoption("--asgi-transcript-json", metavar="PATH", default=None, help=writes)
     writes = "write the requests and sessions of all tests into this file, as HAR"
     parser.getgroup("asgi-testkit").addoption("--asgi-har", metavar="PATH", default=None, help=writes)
+    parser.addini(APP, "the app under test: module:attribute, or module:factory(), which is called", default="")
+    scope = f"how long the app of asgi_lifespan and of the clients runs: {', '.join(SCOPES)}"
+    parser.addini(LIFESPAN_SCOPE, scope, default="function")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -245,23 +146,59 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 def pytest_configure(config: pytest.Config) -> None:
     """Begin now where a conftest brought the plugin: before test modules are imported."""
     begin(config, flag=config.option.asgi_testkit)
-    wanted = config.option.asgi_transcript or config.getini(TRANSCRIPT)
-    if wanted not in TRANSCRIPTS:
-        msg = f"{TRANSCRIPT} is one of {', '.join(TRANSCRIPTS)}, not {wanted!r}"
-        raise pytest.UsageError(msg)
-    config.stash[KEPT] = Transcripts(wanted)
-    for option, kind in FILES.items():
-        path = config.getoption(option)
-        if path is not None and not hasattr(config, "workerinput"):  # the controller writes for all of its workers
-            file = kind(option, path)
+    config.addinivalue_line("markers", MARKER)
+    one_of(LIFESPAN_SCOPE, SCOPES, config.getini(LIFESPAN_SCOPE))
+    one_of(TRANSCRIPT, TRANSCRIPTS, wanted(config))
+    if not hasattr(config, "workerinput"):  # the controller of pytest-xdist writes for all of its workers
+        for option in asked_files(config):
+            from ._plugin.files import FILES as KINDS
+
+            file = KINDS[option](option, config.getoption(option))
             config.pluginmanager.register(file)
             config.add_cleanup(file.close)
+
+
+def one_of(setting: str, values: tuple[str, ...], value: str) -> None:
+    """Check a setting.
+
+    Raises:
+        pytest.UsageError: It is none of these values.
+    """
+    if value not in values:
+        msg = f"{setting} is one of {', '.join(values)}, not {value!r}"
+        raise pytest.UsageError(msg)
+
+
+def wanted(config: pytest.Config) -> str:
+    """Return whose transcripts are shown."""
+    return str(config.option.asgi_transcript or config.getini(TRANSCRIPT))
+
+
+def asked_files(config: pytest.Config) -> list[str]:
+    """Return the options for files that are given."""
+    return [option for option in FILES if config.getoption(option) is not None]
+
+
+def kept_for(item: pytest.Item) -> Transcripts | None:
+    """Return what keeps the conversations of a test; None if nobody asks for them, or no test has brought a client."""
+    config = item.config
+    if KEPT not in config.stash:
+        brought = "asgi_testkit._conversation" in sys.modules or uses_fixtures(item)
+        if not brought or (wanted(config) == "off" and not asked_files(config)):
+            return None
+        from ._plugin.transcripts import Transcripts
+
+        config.stash[KEPT] = Transcripts(wanted(config))
+    return config.stash[KEPT]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Keep what is said in a test, its fixtures included."""
-    with item.config.stash[KEPT].of_a_test():
+    kept = kept_for(item)
+    if kept is None:
+        return (yield)
+    with kept.of_a_test():
         return (yield)
 
 
@@ -269,11 +206,89 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the transcript to the report of a failure."""
     report = yield
-    kept = item.config.stash[KEPT]
-    kept.add_to(report)
-    if any(item.config.getoption(option) is not None for option in FILES):
-        kept.hand_in(report)
+    kept = item.config.stash.get(KEPT, None)
+    if kept is not None:
+        kept.add_to(report)
+        if asked_files(item.config):
+            kept.hand_in(report)
     return report
+
+
+def lifespan_scope(fixture_name: str, config: pytest.Config) -> Any:  # noqa: ARG001 - pytest gives both, by name
+    """Return how long the app runs, as the settings have it."""
+    return config.getini(LIFESPAN_SCOPE)
+
+
+@pytest.fixture(scope="session")
+def asgi_app(request: pytest.FixtureRequest) -> Any:
+    """The app under test: the one that the setting asgi_app names. Write your own by this name for another."""
+    from ._plugin.fixtures import app_of
+
+    return app_of(request.config)
+
+
+@pytest.fixture(scope="session")
+def asgi_client_options() -> dict[str, Any]:
+    """The options for the clients, as AsyncClient and TestClient take them: {}. Write your own by this name."""
+    return {}
+
+
+def lifespan_of_app(asgi_app: Any) -> None:
+    """The running app: a LifespanManager, started up and shut down in the loop of the test."""
+
+
+asgi_lifespan = pytest.fixture(scope=lifespan_scope, name="asgi_lifespan")(lifespan_of_app)
+
+
+def client_of_app(asgi_app: Any, asgi_client_options: Any) -> None:
+    """An AsyncClient of the app of asgi_lifespan, new for each test. For async tests, whichever plugin runs them."""
+
+
+asgi_client = pytest.fixture(name="asgi_client")(client_of_app)
+
+
+@pytest.fixture(scope=lifespan_scope)
+def _asgi_portal(request: pytest.FixtureRequest, asgi_app: Any) -> Iterator[Portal]:
+    """What asgi_lifespan is for blocking tests: the app, started in a loop in another thread."""
+    from ._plugin.fixtures import portal
+
+    yield from portal(request, asgi_app)
+
+
+@pytest.fixture
+def asgi_test_client(
+    request: pytest.FixtureRequest, asgi_app: Any, asgi_client_options: dict[str, Any]
+) -> Iterator[TestClient]:
+    """A TestClient of the app, entered, new for each test. For blocking tests."""
+    from ._plugin.fixtures import test_client
+
+    yield from test_client(request, asgi_app, asgi_client_options, lifespan_of_app)
+
+
+def uses_fixtures(item: pytest.Item) -> bool:
+    """Whether a test asks for any of the fixtures."""
+    return not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse what the fixtures cannot do, before any is set up; skips come first."""
+    if uses_fixtures(item):
+        from ._plugin.runners import check
+
+        check(item, lifespan_of_app)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Have those fixtures that are async be so in the way of the plugin that runs the test."""
+    if fixturedef.func is not lifespan_of_app and fixturedef.func is not client_of_app:
+        return (yield)
+    from ._plugin.fixtures import dressed
+
+    with dressed(fixturedef, request):
+        return (yield)
 
 
 def begin(config: pytest.Config, *, flag: bool) -> None:

@@ -22,7 +22,7 @@ SOURCES = {
 COMMON = {"_types", "_errors"}
 
 #: A module may import those of its own room and of the rooms before it, and what is known everywhere.
-ROOMS = ("_protocol", "_conversation", "_record", "_client", "_blocking", "_standins")
+ROOMS = ("_protocol", "_conversation", "_record", "_client", "_blocking", "_plugin", "_standins")
 
 #: The public names. They import from all rooms, and no room imports from them.
 DOORS = {"__init__", "httpx2", "starlette", "pytest_plugin"}
@@ -44,7 +44,7 @@ OUTSIDE = {
     "asgi_lifespan": {"_standins.asgi_lifespan"},
     "httpx_ws": {"_standins.httpx_ws"},
     "starlette": {"_standins.starlette"},
-    "pytest": {"pytest_plugin"},
+    "pytest": {"_plugin", "pytest_plugin"},
 }
 
 

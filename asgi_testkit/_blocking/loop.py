@@ -148,6 +148,29 @@ class LoopThread:
         self._ending.set()
 
 
+class LentLoop:
+    """The loop of another, which goes on when a client that has used it is done.
+
+    Attributes:
+        hop: The way into it.
+    """
+
+    def __init__(self, lender: LoopThread, first: Callable[[], Awaitable[object]]) -> None:
+        """Run `first` in it."""
+        self.hop = lender.hop
+        self._lender = lender
+        self.hop.call(first, name="startup")
+
+    @property
+    def portal(self) -> BlockingPortal:
+        """Anyio's way into the loop."""
+        return self._lender.portal
+
+    def stop_after(self, last: Callable[[], Awaitable[object]]) -> None:
+        """Run `last` in the loop."""
+        self.hop.call(last, name="shutdown")
+
+
 class SharedLoops:
     """A loop for each backend configuration, started at first use, and ended with the process."""
 

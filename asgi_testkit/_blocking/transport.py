@@ -22,7 +22,7 @@ from .hop import Hop, LoopStandsStillError, ThreadHop
 
 if TYPE_CHECKING:
     from .._conversation.wire import WireStream
-    from .loop import LoopThread
+    from .loop import LentLoop, LoopThread
 
 #: A request body whose length is known and no more than this many bytes is read before the trip.
 _SMALL_BODY = 65536
@@ -39,8 +39,11 @@ class BlockingTransport:
     There is a ``BaseTransport`` of the library to derive it from.
 
     Attributes:
-        own_loop: The loop that an entered client has for itself; the others share one.
+        own_loop: The loop that an entered client has for itself, or was lent; the others share one.
+        lender: Who lends it.
     """
+
+    lender: LoopThread | None = None
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class BlockingTransport:
         http: HTTPLibrary,
     ) -> None:
         """Prepare it; `http` is the library of the requests to come."""
-        self.own_loop: LoopThread | None = None
+        self.own_loop: LoopThread | LentLoop | None = None
         self._entered = False
         self._lock = threading.Lock()  # around the two
         self._transport = transport
@@ -59,8 +62,8 @@ class BlockingTransport:
         self._hops: set[ThreadHop] = set()  # of shared loops, with something in them that is to be closed, perhaps
 
     def start_own_loop(self, first: Callable[[], Awaitable[None]]) -> None:
-        """Start a loop for this transport alone, and run `first` in it. If that raises, the loop ends again."""
-        from .loop import LoopThread
+        """Start a loop for this transport alone, or borrow one, and run `first` in it. If that raises, it is left."""
+        from .loop import LentLoop, LoopThread
 
         with self._lock:
             if self._entered:
@@ -68,7 +71,10 @@ class BlockingTransport:
                 raise RuntimeError(msg)
             self._entered = True
         try:
-            self.own_loop = LoopThread(*self._configuration, first)
+            if self.lender is None:
+                self.own_loop = LoopThread(*self._configuration, first)
+            else:
+                self.own_loop = LentLoop(self.lender, first)
         except BaseException:
             self._entered = False
             raise

@@ -83,7 +83,8 @@ class ClientCore:
         self._manager = self._new_manager()
 
     def _new_manager(self) -> LifespanManager:
-        return LifespanManager(self.transport.app, *self._timeouts, lifespan=self._mode)
+        runs_already = isinstance(self.transport.app, RunningApp)  # and its state goes into each scope as it is then
+        return LifespanManager(self.transport.app, *self._timeouts, lifespan="off" if runs_already else self._mode)
 
     async def open(self, owner: str) -> None:
         """Run the app's startup, as `LifespanManager` does. `owner` is what errors call the client."""
