@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
 from configparser import RawConfigParser
+from contextlib import nullcontext
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from ._standins.tally import COUNTER, told
 if TYPE_CHECKING:
     from ._blocking.client import TestClient
     from ._plugin.fixtures import Portal
-    from ._plugin.transcripts import Transcripts
+    from ._plugin.current_test import CurrentTest
 
 #: Turns the replacement on, like ``--asgi-testkit``.
 VARIABLE = "ASGI_TESTKIT_REPLACE"
@@ -109,7 +110,7 @@ class Run:
 FILES = ("--asgi-transcript-json", "--asgi-har")
 
 RUN = pytest.StashKey[Run]()
-KEPT = pytest.StashKey["Transcripts"]()
+CURRENT = pytest.StashKey["CurrentTest"]()
 
 #: What the environment variable has begun, for the first configuration to take: other plugins, and what they import,
 #: may follow before pytest asks any plugin for anything.
@@ -179,38 +180,43 @@ def asked_files(config: pytest.Config) -> list[str]:
     return [option for option in FILES if config.getoption(option) is not None]
 
 
-def kept_for(item: pytest.Item) -> Transcripts | None:
-    """Return what keeps the conversations of a test; None if nobody asks for them, or no test has brought a client."""
+def current_test(item: pytest.Item) -> CurrentTest | None:
+    """Return what is known of a test; None as long as no test has brought a client, for there is nothing to know."""
     config = item.config
-    if KEPT not in config.stash:
-        brought = "asgi_testkit._conversation" in sys.modules or uses_fixtures(item)
-        if not brought or (wanted(config) == "off" and not asked_files(config)):
+    if CURRENT not in config.stash:
+        if "asgi_testkit._conversation.task" not in sys.modules and not uses_fixtures(item):
             return None
-        from ._plugin.transcripts import Transcripts
+        from ._plugin.current_test import CurrentTest
 
-        config.stash[KEPT] = Transcripts(wanted(config))
-    return config.stash[KEPT]
+        config.stash[CURRENT] = CurrentTest(wanted(config), for_files=bool(asked_files(config)))
+    return config.stash[CURRENT]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Keep what is said in a test, its fixtures included."""
-    kept = kept_for(item)
-    if kept is None:
+    current = current_test(item)
+    if current is None:
         return (yield)
-    with kept.of_a_test():
+    with current.running():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Warn of what a test has left open, after its teardown."""
+    result = yield
+    if CURRENT in item.config.stash:
+        item.config.stash[CURRENT].leaks.tell(item.nodeid)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the transcript to the report of a failure."""
     report = yield
-    kept = item.config.stash.get(KEPT, None)
-    if kept is not None:
-        kept.add_to(report)
-        if asked_files(item.config):
-            kept.hand_in(report)
+    if CURRENT in item.config.stash:
+        item.config.stash[CURRENT].add_to(report)
     return report
 
 
@@ -282,13 +288,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Have those fixtures that are async be so in the way of the plugin that runs the test."""
-    if fixturedef.func is not lifespan_of_app and fixturedef.func is not client_of_app:
-        return (yield)
-    from ._plugin.fixtures import dressed
+    """Have those of ours that are async be so in the way of the plugin that runs the test."""
+    of_a_wider_scope = nullcontext()
+    if request.scope != "function" and CURRENT in request.config.stash:
+        of_a_wider_scope = request.config.stash[CURRENT].leaks.in_wider_fixture()
+    with of_a_wider_scope:
+        if fixturedef.func is not lifespan_of_app and fixturedef.func is not client_of_app:
+            return (yield)
+        from ._plugin.fixtures import dressed
 
-    with dressed(fixturedef, request):
-        return (yield)
+        with dressed(fixturedef, request):
+            return (yield)
 
 
 def begin(config: pytest.Config, *, flag: bool) -> None:

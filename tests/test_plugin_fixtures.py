@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - pytester puts `sys.modules` back, and what is not there before is imported each time
 import pytest
+import trio  # noqa: F401
 
 import asgi_testkit
 from asgi_testkit._plugin.runners import SCOPES, Scope

@@ -42,6 +42,9 @@ class AppTransport(Generic[Request, Response]):
     connection_class: ClassVar[type[WebSocketConnection]] = WebSocketConnection
     extensions: ClassVar[Mapping[str, Any]] = HTTP_EXTENSIONS
 
+    #: Whether it takes the place of another package's.
+    stand_in: ClassVar[bool] = False
+
     #: Whether a request may be a WebSocket handshake by its headers.
     knows_handshakes: ClassVar[bool] = True
 
@@ -183,7 +186,7 @@ class AppTransport(Generic[Request, Response]):
         timeouts = timeouts_of(request.extensions)
         make_error = partial(error_for, request)
         heard_by = observer.current if self._recorder is None else together(self._recorder, observer.current)
-        return Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by)
+        return Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by, self.stand_in)
 
     def transcript(self) -> str:
         """Return what has gone on as text: requests and WebSocket sessions, message by message, the last 50 of them.
@@ -256,9 +259,9 @@ class AppTransport(Generic[Request, Response]):
         return self._options.overridden(changes)
 
     @property
-    def unsettled(self) -> bool:
-        """Whether there is anything for `aclose` to see to."""
-        return bool(self._unsettled)
+    def unsettled(self) -> tuple[Conversation, ...]:
+        """What there is for `aclose` to see to."""
+        return tuple(self._unsettled)
 
     def running(self) -> list[str]:
         """Name the requests whose app has not ended."""

@@ -37,6 +37,7 @@ class Conversation(ABC):
         read_timeout: Seconds that the client waits for the app; None for no limit.
         for_client: Fired when there is something to read, room to write, or the app's end.
         closed: Whether the client has let go.
+        stand_in: Whether the client takes the place of another package's.
     """
 
     #: What errors call it, as opposed to its name.
@@ -72,6 +73,7 @@ class Conversation(ABC):
         self._make_error = opening.make_error
         self._on_settled = opening.on_settled
         self._observer = opening.observer
+        self.stand_in: bool = opening.stand_in
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self.for_client: Wakeup = Wakeup()
         self._spec_version = spec_version(self.scope)

@@ -40,6 +40,7 @@ class LifespanManager:
     """
 
     home: HomeLoop | None = None
+    stand_in: bool = False
 
     def __init__(
         self,

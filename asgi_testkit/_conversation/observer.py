@@ -13,9 +13,11 @@ class Observed(Protocol):
 
     Attributes:
         scope: The scope that the app was called with.
+        stand_in: Whether the client takes the place of another package's.
     """
 
     scope: Scope
+    stand_in: bool
 
     @property
     def app_exception(self) -> BaseException | None:

@@ -22,6 +22,7 @@ class Opening(NamedTuple):
         make_error: Makes the errors that the client raises.
         on_settled: Called with the conversation when nothing of it is left to see to.
         observer: Who hears of it.
+        stand_in: Whether the client takes the place of another package's.
     """
 
     app: SingleCallable
@@ -31,3 +32,4 @@ class Opening(NamedTuple):
     make_error: MakeError
     on_settled: Callable[[Any], object]
     observer: Observer | None = None
+    stand_in: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .._record.har import har
-from .transcripts import CONVERSATIONS
+from .current_test import CONVERSATIONS
 
 
 class ConversationsFile:

@@ -59,6 +59,7 @@ class Record:
         first, last: Its messages; those between them were dropped, as many as `dropped` says.
         outcome: What has become of the app: "running", "returned", "cancelled", or what it raised.
         told: What the client was told instead of an answer, a timeout for instance; "" for nothing.
+        left: Whether the client has let go: of a response, by reading or closing it.
         left_by: What the client's block was left by; "" for nothing.
         lasted: Seconds until the app ended; None while it runs.
     """
@@ -76,6 +77,7 @@ class Record:
     dropped: int = 0
     outcome: str = "running"
     told: str = ""
+    left: bool = False
     left_by: str = ""
     lasted: float | None = None
 
@@ -139,8 +141,9 @@ class Recorder(Observer):
     def left(self, conversation: Observed, reason: BaseException | None) -> None:
         """Keep by what the client was led to leave."""
         record = self._of.get(conversation)
-        if record is not None and reason is not None:
-            record.left_by = type(reason).__name__
+        if record is not None:
+            record.left = True
+            record.left_by = "" if reason is None else type(reason).__name__
 
     def ended(self, conversation: Observed) -> None:
         """Keep what has become of the app."""

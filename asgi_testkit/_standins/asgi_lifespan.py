@@ -36,6 +36,8 @@ class LifespanManager(OurLifespanManager):
         state: What the app keeps in ``scope["state"]``; the very dict that it was given.
     """
 
+    stand_in = True
+
     def __init__(self, app: ASGIApp, startup_timeout: float | None = 5, shutdown_timeout: float | None = 5) -> None:
         """Prepare to run the lifespan of `app`, which has to speak it. The timeouts are as ours: seconds, or None."""
         super().__init__(app, startup_timeout, shutdown_timeout)

@@ -63,6 +63,7 @@ class SessionTransport(AppTransport[Request, Response]):
     It may be used without ``async with``; then `aclose` sees the apps to their end.
     """
 
+    stand_in = True
     connection_class = SessionConnection
     raise_app_exceptions = True
     _http: HTTPLibrary

@@ -202,6 +202,7 @@ class LenientTransport(AppTransport[Any, Any]):
     A WebSocket is what a session asks for, and nothing else.
     """
 
+    stand_in = True
     knows_handshakes = False
     exchange_class = LenientExchange
     connection_class = LenientConnection

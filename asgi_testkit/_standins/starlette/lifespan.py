@@ -32,6 +32,7 @@ class StarletteCore(ClientCore):
     def _new_manager(self) -> LifespanManager:
         manager = LifespanManager(self._lifespan, *self._timeouts, lifespan=self._mode)
         manager.state = self.app_state
+        manager.stand_in = True
         return manager
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,64 @@
+"""Keeps what is said in the test that runs, for its report, and what it leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from .._conversation import observer
+from .._record.as_json import conversations
+from .._record.recorder import Recorder
+from .._record.transcript import transcript
+from .leaks import Leaks
+
+#: What a report has the conversations of its test as.
+CONVERSATIONS = "asgi_testkit_conversations"
+
+
+class CurrentTest:
+    """What the plugin knows of the test that runs. What is said belongs to the test in which it began.
+
+    Attributes:
+        leaks: What it has left open.
+    """
+
+    def __init__(self, wanted: str, *, for_files: bool) -> None:
+        """Prepare for the first test.
+
+        Args:
+            wanted: Whose transcripts are shown: ``"off"``, ``"failed"`` or ``"all"``.
+            for_files: Whether the conversations are written into files.
+        """
+        self.leaks: Leaks = Leaks()
+        self._wanted = wanted
+        self._for_files = for_files
+        self._recorder = Recorder() if for_files or wanted != "off" else None
+        self._shown = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Keep what begins in this block."""
+        self.leaks.forget()
+        if self._recorder is not None:
+            self._recorder.records.clear()
+        self._shown = 0
+        before = observer.current
+        observer.current = observer.together(self.leaks, self._recorder, before)
+        try:
+            yield
+        finally:
+            observer.current = before
+
+    def add_to(self, report: pytest.TestReport) -> None:
+        """Add to a report what no other of the test has, as far as it is wanted."""
+        if self._recorder is None:
+            return
+        if self._for_files and report.when == "teardown":  # pytest-xdist takes it to the controller
+            setattr(report, CONVERSATIONS, conversations(self._recorder))
+        if self._wanted == "all" or (self._wanted == "failed" and report.failed):
+            text = transcript(self._recorder, leave_out=self._shown)
+            self._shown = len(self._recorder.records)
+            if text:
+                report.sections.append((f"asgi-testkit transcript {report.when}", text))
