@@ -23,8 +23,8 @@ from ._standins.tally import COUNTER, told
 
 if TYPE_CHECKING:
     from ._blocking.client import TestClient
-    from ._plugin.fixtures import Portal
     from ._plugin.current_test import CurrentTest
+    from ._plugin.fixtures import Portal
 
 #: Turns the replacement on, like ``--asgi-testkit``.
 VARIABLE = "ASGI_TESTKIT_REPLACE"
