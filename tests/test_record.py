@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import weakref
 from typing import Any
@@ -70,9 +71,61 @@ def test_what_the_app_raised_and_what_the_client_was_told_is_there(face: Face) -
             client.request("GET", "/slow")
         lines = told(client)
     assert lines[0] == "GET /fails  ->  no response  (the app raised LookupError('nothing here'))"
-    assert lines[2] == "GET /slow  ->  no response  (the app was cancelled)"
-    assert lines[3].startswith("the client: ReadTimeout: GET /slow: 0.05 seconds passed")
+    assert lines[1] == f'File "{__file__}", line {line_of(shop, "LookupError")}, in shop'
+    assert lines[3] == "GET /slow  ->  no response  (the app was cancelled)"
+    assert lines[4].startswith("the client: ReadTimeout: GET /slow: 0.05 seconds passed")
     assert any(line.endswith(", in shop") for line in lines)
+
+
+def line_of(function: Any, text: str) -> int:
+    """Return the number of the first line of a function that has this text in it."""
+    lines, first = inspect.getsourcelines(function)
+    return next(first + number for number, line in enumerate(lines) if text in line)
+
+
+def test_an_app_that_still_runs_is_told_with_its_line(face: Face) -> None:
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await body(send, b"one", more=True)
+        await anyio.sleep_forever()
+
+    with face.bare(waiting, record=True) as client, client.stream("GET", "/"):
+        lines = told(client)
+    assert lines[0] == "GET /  ->  200  (the app still runs)"
+    assert "the app is suspended at:" in lines
+    assert f'File "{__file__}", line {line_of(waiting, "sleep_forever")}, in {waiting.__qualname__}' in lines
+
+
+def test_messages_that_nobody_has_received_are_told(face: Face) -> None:
+    async def talkative(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await accept(send)
+        await say(send, "hello")
+        await say(send, "x" * 100)
+        await say(send, "bye")
+        await receive()
+
+    with face.bare(talkative, record=True) as client:
+        with client.connect("/ws") as socket:
+            assert socket.receive_text() == "hello"
+        assert f"2 of them not received by the test: '{'x' * 80}', 'bye'" in told(client)
+
+
+def test_an_app_that_passes_on_that_the_client_has_gone_is_told_in_a_line(face: Face) -> None:
+    class WebSocketDisconnect(Exception):  # noqa: N818 - Starlette's name
+        __module__ = "starlette.websockets"
+
+    async def passes_on(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await accept(send)
+        await receive()
+        raise WebSocketDisconnect(1000)
+
+    with face.bare(passes_on, record=True) as client:
+        with pytest.raises(WebSocketDisconnect), client.connect("/ws"):
+            pass
+        assert told(client)[0] == "WebSocket /ws  (the app raised WebSocketDisconnect: the client had gone)"
+        assert f'File "{__file__}"' not in client.client.transcript()
 
 
 def test_a_session_is_told_message_by_message(face: Face) -> None:

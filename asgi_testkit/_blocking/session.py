@@ -51,6 +51,7 @@ class WebSocketSession(Session):
         connection = handle.conversation if isinstance(handle, BlockingExchange) else None
         if isinstance(handle, BlockingExchange) and self._opens(response, connection):
             self._hop = handle.hop
+            self._open.fetched = self._here
             return self
         try:
             if response.status_code != 101:

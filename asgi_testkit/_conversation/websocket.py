@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import ClassVar, NoReturn, cast
 
 import anyio
@@ -66,6 +67,7 @@ class WebSocketConnection(Conversation):
         self.max_denial: int | None = None  # how many bytes of a denial response a session takes
         self._incoming: deque[tuple[Message, int]] = deque()
         self._outgoing: deque[str | bytes] = deque()
+        self.fetched: Collection[str | bytes] = ()  # what a client has taken from there for the test to receive
 
     # The app's side
 
@@ -296,6 +298,11 @@ class WebSocketConnection(Conversation):
     def messages_wait(self) -> bool:
         """Whether there is a message to take."""
         return bool(self._outgoing)
+
+    @property
+    def not_taken(self) -> list[str | bytes]:
+        """The messages that the test has not received."""
+        return [*self.fetched, *self._outgoing] if self.state.accepted else []
 
     @property
     def ended(self) -> bool:

@@ -16,6 +16,7 @@ SCHEMA = 1
 
 def conversations(recorder: Recorder) -> list[dict[str, Any]]:
     """Return what a recorder has kept, its secrets masked."""
+    recorder.look()
     records = list(recorder.records)
     for record in records:
         learn(recorder.secrets, record)
@@ -39,6 +40,9 @@ def as_json(record: Record) -> dict[str, Any]:
         "lasted_ms": None if record.lasted is None else round(record.lasted * 1000, 3),
         "status": record.status,
         "app": record.outcome,
+        "raised_at": record.raised_at,
+        "where": record.where if record.outcome == "running" else "",
+        "not_received": record.not_received,
         "client": record.told,
         "left_by": record.left_by,
         "messages": [_message(event) for event in record.events],

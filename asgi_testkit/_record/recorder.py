@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .._conversation.conversation import Conversation
+from .._conversation.departure import names_departure
 from .._conversation.observer import Observed, Observer
+from .._conversation.websocket import WebSocketConnection
 from .._types import Message
 from .secrets import Secrets
 
@@ -20,6 +26,15 @@ LAST_MESSAGES_KEPT = 30
 
 #: How many bytes, or characters, are kept of each body, and how many of all others.
 BODY_KEPT = 2048
+
+#: How many frames are shown of what an app has raised.
+FRAMES_SHOWN = 3
+
+#: How much is shown of a message that was not received.
+SHOWN_OF_MESSAGE = 80
+
+#: Where this package is.
+_OURS = str(Path(__file__).parent.parent)
 
 #: What is kept of a message, besides its type and what it carries.
 _KEPT = ("status", "code", "reason", "subprotocol", "message", "path", "more_body")
@@ -58,6 +73,9 @@ class Record:
         began: When, in seconds since the epoch.
         first, last: Its messages; those between them were dropped, as many as `dropped` says.
         outcome: What has become of the app: "running", "returned", "cancelled", or what it raised.
+        raised_at: The last lines of the app's traceback.
+        where: Where the app is suspended, if it ran when that was asked.
+        not_received: What the app had sent when the client let go of a session, and nobody has received, shortened.
         told: What the client was told instead of an answer, a timeout for instance; "" for nothing.
         left: Whether the client has let go: of a response, by reading or closing it.
         left_by: What the client's block was left by; "" for nothing.
@@ -76,6 +94,9 @@ class Record:
     last: deque[Event] = field(default_factory=lambda: deque(maxlen=LAST_MESSAGES_KEPT))
     dropped: int = 0
     outcome: str = "running"
+    raised_at: list[str] = field(default_factory=list)
+    where: str = ""
+    not_received: list[str] = field(default_factory=list)
     told: str = ""
     left: bool = False
     left_by: str = ""
@@ -143,6 +164,8 @@ class Recorder(Observer):
         record = self._of.get(conversation)
         if record is not None:
             record.left = True
+            if isinstance(conversation, WebSocketConnection):
+                record.not_received = [_shown(message[:SHOWN_OF_MESSAGE]) for message in conversation.not_taken]
             record.left_by = "" if reason is None else type(reason).__name__
 
     def ended(self, conversation: Observed) -> None:
@@ -154,8 +177,18 @@ class Recorder(Observer):
         error = conversation.app_exception
         if error is None:
             record.outcome = "returned" if conversation.app_returned else "cancelled"
+        elif names_departure(error) and record.left:
+            record.outcome = f"raised {type(error).__name__}: the client had gone"
         else:
             record.outcome = f"raised {_shown(error)}"
+            record.raised_at = _last_lines(error)
+
+    def look(self) -> None:
+        """Note where the apps are suspended that still run."""
+        for conversation, record in list(self._of.items()):
+            if record.outcome == "running" and isinstance(conversation, Conversation):
+                with suppress(Exception):  # another thread may run it
+                    record.where = conversation.where()
 
 
 def _record_of(scope: Any) -> Record:
@@ -190,6 +223,12 @@ def _headers(headers: Any) -> list[tuple[bytes, bytes]]:
     if not isinstance(headers, Iterable) or isinstance(headers, Iterator):  # an iterator is the app's, and is used up
         return []
     return [(bytes(name), bytes(value)) for name, value in headers]
+
+
+def _last_lines(error: BaseException) -> list[str]:
+    """Return the last lines of a traceback, without what is ours, and without the source."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
+    return [f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames[-FRAMES_SHOWN:]]
 
 
 def _shown(thing: object) -> str:

@@ -25,6 +25,7 @@ _SHOWN_HEADERS = (b"content-type", b"location", b"set-cookie")
 
 def transcript(recorder: Recorder, *, leave_out: int = 0) -> str:
     """Return what a recorder has kept as text, its secrets masked, without the first so many conversations."""
+    recorder.look()
     records = list(recorder.records)[leave_out:]
     secrets = recorder.secrets
     for record in records:
@@ -68,8 +69,15 @@ def lines_of(record: Record) -> Iterator[str]:
         yield f"             ... {record.dropped} messages are left out"
     for _, events in groupby(record.last, key=_kind_of_chunk):
         yield _told(list(events))
+    if record.not_received:
+        shown = ", ".join(record.not_received)
+        yield f"             {len(record.not_received)} of them not received by the test: {shown}"
     if record.told:
         yield f"             the client: {record.told}"
+    elif record.where and record.outcome == "running":
+        yield f"             the app is {record.where}"
+    for line in record.raised_at:
+        yield f"             {line}"
     if record.kind == "http":
         yield f"  {curl(record)}"
 
