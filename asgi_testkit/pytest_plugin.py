@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
 from configparser import RawConfigParser
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -289,7 +289,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """Have those of ours that are async be so in the way of the plugin that runs the test."""
-    of_a_wider_scope = nullcontext()
+    of_a_wider_scope: AbstractContextManager[None] = nullcontext()
     if request.scope != "function" and CURRENT in request.config.stash:
         of_a_wider_scope = request.config.stash[CURRENT].leaks.in_wider_fixture()
     with of_a_wider_scope:

@@ -24,6 +24,7 @@ from asgi_testkit import (
     TestClient,
     WrongEventLoopError,
 )
+from asgi_testkit._blocking.loop import LoopThread
 from asgi_testkit._client.client import with_user_agent
 from asgi_testkit._client.library import library_of
 from asgi_testkit._conversation.loop import soon_threadsafe
@@ -690,7 +691,7 @@ def test_a_blocking_client_that_is_never_left_warns() -> None:
     text = r"^TestClient was not closed; still running: its event loop, the lifespan of its app$"
     with pytest.warns(ResourceWarning, match=text):
         del client
-    assert loop is not None
+    assert isinstance(loop, LoopThread)
     loop.stop()
 
 

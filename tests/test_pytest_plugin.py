@@ -24,6 +24,8 @@ from asgi_testkit._conversation import observer
 from asgi_testkit._standins.names import REPLACEMENT
 from asgi_testkit._standins.tally import COUNTER, Tally, told
 
+from .har import checked
+
 Run = Callable[..., pytest.RunResult]
 
 FLAG = "--asgi-testkit"
@@ -653,6 +655,22 @@ def test_conversations_are_written_as_json_with_the_outcome_of_their_test(
         ),
     }
     assert {(line["schema"], line["status"], line["app"]) for line in lines} == {(1, 200, "returned")}
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["one process", "two workers"])
+def test_har_has_a_page_for_each_test_that_said_something(
+    run_program: Run, said: pytest.Pytester, workers: list[str]
+) -> None:
+    run_program("--asgi-har=said.har", "--asgi-transcript=off", *workers)
+    log = checked(json.loads((said.path / "said.har").read_text(encoding="utf-8")))["log"]
+    titles = {page["id"]: page["title"].partition("::")[2] for page in log["pages"]}
+    paths = [(titles[entry["pageref"]], entry["request"]["url"].partition("testserver")[2]) for entry in log["entries"]]
+    assert sorted(paths) == sorted(
+        [("test_passes", path) for path in ("/setup", "/passes", "/teardown")]
+        + [("test_fails", path) for path in ("/setup", "/fails?token=***", "/teardown")]
+        + [("test_fails_at_its_end", path) for path in ("/setup", "/early", "/late", "/teardown")]
+    )
 
 
 def test_a_file_that_cannot_be_written_is_an_error(run: Run) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import haralyzer  # type: ignore[import-untyped]  # it has none
 import httpx
+import jsonschema
 import pytest
 
 from asgi_testkit import Receive, Scope, Send
@@ -18,9 +19,11 @@ from asgi_testkit._conversation import observer
 from asgi_testkit._record import recorder as _recorder
 from asgi_testkit._record import transcript as _transcript
 from asgi_testkit._record.as_json import conversations
+from asgi_testkit._record.har import har
 from asgi_testkit._record.transcript import transcript
 
 from .faces import Face
+from .har import checked
 from .messages import accept, body, hello, live, say, start
 
 URL = "'http://127.0.0.1:8000/orders?api_key=***&x=2'"
@@ -253,6 +256,25 @@ def test_a_lifespan_and_a_conversation_that_runs_have_a_form_too(face: Face, mon
     assert conversations(recorder)[0]["app"] == "returned"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "1.1"},
+        {"entries": [{}]},
+        {"pages": [{"id": "page_0"}]},
+        {"creator": None},
+        {"more": 1},
+    ],
+)
+def test_the_check_of_har_notices(change: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        checked({"log": {**har({})["log"], **change}})
+
+
+def test_har_of_nothing() -> None:
+    assert checked(har({}))["log"]["entries"] == []
+
+
 def test_har_is_read_by_another_program(face: Face) -> None:
     with face.bare(shop, record=True) as client:
         headers = {"content-type": "text/plain", "cookie": "theme=dark"}
@@ -260,7 +282,7 @@ def test_har_is_read_by_another_program(face: Face) -> None:
         with client.connect("/ws") as socket:
             socket.send_text("joe")
             socket.receive_text()
-        parser = haralyzer.HarParser(client.client.har())
+        parser = haralyzer.HarParser(checked(client.client.har()))
     [page] = parser.pages
     request, session = page.entries
     assert (page.title, request.status, session.status) == ("client", 422, 101)
@@ -285,7 +307,7 @@ def test_har_of_what_has_no_response_and_of_bytes(face: Face) -> None:
         with pytest.raises(httpx.ReadTimeout):
             client.request("GET", "/slow")
         client.request("GET", "/bytes")
-        slow, odd = client.client.har()["log"]["entries"]
+        slow, odd = checked(client.client.har())["log"]["entries"]
     assert slow["response"]["status"] == 0
     assert slow["response"]["_error"].startswith("ReadTimeout: GET /slow: 0.05 seconds passed")
     assert (odd["response"]["status"], odd["response"]["statusText"]) == (299, "")

@@ -20,6 +20,7 @@ import pytest
 
 from asgi_testkit import ASGIProtocolError, Message, Receive, Scope, Send, TestClient
 from asgi_testkit._blocking.hop import Call
+from asgi_testkit._blocking.loop import LoopThread
 from asgi_testkit._conversation.loop import current_loop
 
 from .backends import Backend
@@ -299,7 +300,7 @@ def test_a_client_that_is_collected_while_its_app_runs_warns_and_names_what_runs
     assert [(warning.category, str(warning.message)) for warning in caught] == [
         (ResourceWarning, "TestClient was not closed; still running: its event loop, the lifespan of its app")
     ]
-    assert loop is not None
+    assert isinstance(loop, LoopThread)
     loop.stop()
     assert set(threading.enumerate()) <= threads
 

@@ -40,7 +40,7 @@ def app_named(name: str) -> Any:
             f"asgi-testkit: asgi_app is module:attribute, or module:factory(), and not {name!r}.", pytrace=False
         )
     try:
-        app = import_module(module)
+        app: Any = import_module(module)
     except ModuleNotFoundError as error:
         pytest.fail(
             f"asgi-testkit: asgi_app = {name}: {error}. Is its folder on sys.path? `pythonpath = .` in pytest's "
