@@ -71,22 +71,25 @@ IMPORTS = "from asgi_testkit import AsyncClient, ASGITransport, LifespanManager,
 LEFT = {
     "an unread response": (
         "client = AsyncClient(app)\n    await client.send(client.build_request('GET', '/stream'), stream=True)",
-        "GET /stream: the response was neither read to its end nor closed",
+        "GET /stream whose response was neither read to its end nor closed",
     ),
     "an unread response of an app that has ended": (
         "client = AsyncClient(app)\n    await client.send(client.build_request('GET', '/'), stream=True)",
-        "GET /: the response was neither read to its end nor closed",
+        "GET / whose response was neither read to its end nor closed",
     ),
     "a session": (
         "await AsyncClient(app).websocket_connect('/ws').__aenter__()",
-        "/ws: the session was not closed",
+        "WebSocket /ws whose session was not closed",
     ),
-    "a client": ("await AsyncClient(app).__aenter__()", "of <app> was entered, and not left"),
+    "a client": ("await AsyncClient(app).__aenter__()", "of <app> that was entered, and not left"),
     "a client of an app without a lifespan": (
         "global kept\n    kept = AsyncClient(no_lifespan)\n    await kept.__aenter__()",
-        "a client of <no_lifespan> was entered, and not left",
+        "a client of <no_lifespan> that was entered, and not left",
     ),
-    "a manager": ("await LifespanManager(app).__aenter__()", "a LifespanManager of <app> was entered, and not left"),
+    "a manager": (
+        "await LifespanManager(app).__aenter__()",
+        "a LifespanManager of <app> that was entered, and not left",
+    ),
     "background work": (
         "global kept\n    kept = AsyncClient(app, background='detach')\n    await kept.get('/background')",
         "GET /background: the application runs ",

@@ -196,7 +196,15 @@ class Odd:
     "message", [None, {"type": "x", "body": 5}, Odd(), {"type": "http.response.start", "headers": 5}]
 )
 def test_whatever_is_sent_is_recorded_without_a_complaint(message: Any) -> None:
-    event = _recorder._event_of(message, 0.0, to_app=False)
+    class Observed:
+        scope: Any = None
+        stand_in = False
+        app_exception = None
+        app_returned = False
+
+    record = _recorder.Record(Observed())
+    record.add(message, to_app=False)
+    [event] = record.events
     assert event.type
 
 

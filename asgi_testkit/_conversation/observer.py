@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from .._types import Message, Receive, Scope, Send, SingleCallable
@@ -56,39 +56,27 @@ class Observer:
         """The app has ended."""
 
 
+#: The methods of an observer.
+_EVENTS = [name for name, method in vars(Observer).items() if callable(method)]
+
+
 class Several(Observer):
     """Observers that all hear of the same."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
+        for event in _EVENTS:
+            nothing = getattr(Observer, event)
+            methods = [getattr(each, event) for each in observers if getattr(type(each), event) is not nothing]
+            if methods:
+                setattr(self, event, methods[0] if len(methods) == 1 else _each_of(methods))
 
-    def opened(self, transport: object) -> None:
-        for each in self._observers:
-            each.opened(transport)
 
-    def started(self, conversation: Observed) -> None:
-        for each in self._observers:
-            each.started(conversation)
+def _each_of(methods: list[Callable[..., None]]) -> Callable[..., None]:
+    def call_each(*heard: object) -> None:
+        for method in methods:
+            method(*heard)
 
-    def received(self, conversation: Observed, message: Message) -> None:
-        for each in self._observers:
-            each.received(conversation, message)
-
-    def sent(self, conversation: Observed, message: Message) -> None:
-        for each in self._observers:
-            each.sent(conversation, message)
-
-    def waited_too_long(self, conversation: Observed, error: Exception) -> None:
-        for each in self._observers:
-            each.waited_too_long(conversation, error)
-
-    def left(self, conversation: Observed, reason: BaseException | None) -> None:
-        for each in self._observers:
-            each.left(conversation, reason)
-
-    def ended(self, conversation: Observed) -> None:
-        for each in self._observers:
-            each.ended(conversation)
+    return call_each
 
 
 def together(*observers: Observer | None) -> Observer | None:

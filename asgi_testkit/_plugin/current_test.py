@@ -42,7 +42,7 @@ class CurrentTest:
         """Keep what begins in this block."""
         self.leaks.forget()
         if self._recorder is not None:
-            self._recorder.records.clear()
+            self._recorder.forget()
         self._shown = 0
         before = observer.current
         observer.current = observer.together(self.leaks, self._recorder, before)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-from weakref import WeakKeyDictionary, WeakSet, ref
+from typing import Any, TypeAlias
+from weakref import WeakSet, ref
 
 from .._client.transport import AppTransport
 from .._conversation.conversation import Conversation
 from .._conversation.lifespan import LifespanManager
 from .._conversation.observer import Observed, Observer
 from .._protocol.app import name_of
-from .._types import Message
+
+#: The name of a conversation, "" for a lifespan, and that itself.
+Open: TypeAlias = tuple[str, ref[Observed]]
 
 
 class Leaks(Observer):
@@ -24,9 +25,8 @@ class Leaks(Observer):
     """
 
     def __init__(self) -> None:
-        self._open: dict[int, tuple[str, ref[Observed]]] = {}
-        self._number_of: WeakKeyDictionary[Observed, int] = WeakKeyDictionary()
-        self._numbers = itertools.count()
+        self._open: dict[int, Open] = {}
+        self._gone: list[Open] = []  # those of them whose conversations were collected meanwhile
         self._transports: WeakSet[AppTransport[Any, Any]] = WeakSet()
         self._wider = 0  # fixtures of wider scopes that are being set up
 
@@ -45,32 +45,20 @@ class Leaks(Observer):
             self._transports.add(transport)
 
     def started(self, conversation: Observed) -> None:
-        """Note a request or a session."""
-        if conversation.scope["type"] != "lifespan":
-            self._note(conversation)
-
-    def sent(self, conversation: Observed, message: Message) -> None:
-        """Note an app that has started up."""
-        if conversation.scope["type"] == "lifespan" and message["type"] == "lifespan.startup.complete":
-            self._note(conversation)
-
-    def _note(self, conversation: Observed) -> None:
+        """Note a request, a session or a lifespan."""
+        if id(conversation) in self._open:
+            self._gone.append(self._open.pop(id(conversation)))
         if not (self._wider or conversation.stand_in):
-            number = self._number_of[conversation] = next(self._numbers)
-            self._open[number] = _name_of(conversation), ref(conversation)
+            self._open[id(conversation)] = getattr(conversation, "name", ""), ref(conversation)
 
     def left(self, conversation: Observed, reason: BaseException | None) -> None:  # noqa: ARG002 - whatever led to it
         """Forget it: the client has let go, and sees to the rest."""
-        self._open.pop(self._number_of.get(conversation, -1), None)
-
-    def ended(self, conversation: Observed) -> None:
-        """Forget an app whose startup was broken off; where the end of a loop cancels it, that is kept as an error."""
-        if conversation.scope["type"] == "lifespan" and conversation.app_exception is None:
-            self.left(conversation, None)
+        self._open.pop(id(conversation), None)
 
     def forget(self) -> None:
         """Forget all."""
         self._open.clear()
+        self._gone.clear()
         self._transports.clear()
 
     def tell(self, test: str) -> None:
@@ -79,20 +67,26 @@ class Leaks(Observer):
         Raises:
             ResourceWarning: Where warnings are errors.
         """
-        there = [(name, conversation()) for name, conversation in self._open.values()]
         entered = [each for each in self._transports if each.home is not None]
-        states = [transport.state for transport in entered]
-        left = [f"a client of {name_of(transport.app)} was entered, and not left" for transport in entered]
-        for name, conversation in there:
-            if isinstance(conversation, LifespanManager) and any(conversation.state is state for state in states):
-                continue  # the client's
-            left.append(name)
+        left = [f"a client of {name_of(transport.app)} that was entered, and not left" for transport in entered]
+        source: object = next(iter(entered), None)
+        for name, conversation in (*self._gone, *self._open.values()):
+            there = conversation()
+            if isinstance(there, LifespanManager):
+                if there.supported and not any(there.state is transport.state for transport in entered):
+                    left.append(f"a {type(there).__name__} of {there.app!r} that was entered, and not left")
+                    source = source or there
+            elif name:
+                what = (
+                    "session was not closed"
+                    if name.startswith("WebSocket ")
+                    else "response was neither read to its end nor closed"
+                )
+                left.append(f"{name} whose {what}")
+                source = source or there
         for transport in self._transports:
             if transport.home is None:
-                left += [
-                    _loose_end(each) for each in transport.unsettled if self._number_of.get(each) not in self._open
-                ]
-        source = next((each for _, each in there if each is not None), None) or next(iter(entered), None)
+                left += [_loose_end(each) for each in transport.unsettled if id(each) not in self._open]
         self.forget()
         if left:
             msg = f"{test} has left open: {'; '.join(left)}"
@@ -108,12 +102,3 @@ def _loose_end(conversation: Conversation) -> str:
         )
     until = "to the end of the event loop" if conversation.done else "still"
     return f"{conversation.name}: the application runs {until}, and its client was not closed"
-
-
-def _name_of(conversation: Any) -> str:
-    kind = conversation.scope["type"]
-    if kind == "lifespan":
-        return f"a {type(conversation).__name__} of {conversation.app!r} was entered, and not left"
-    if kind == "websocket":
-        return f"{conversation.name}: the session was not closed"
-    return f"{conversation.name}: the response was neither read to its end nor closed"

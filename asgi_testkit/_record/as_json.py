@@ -27,7 +27,7 @@ def conversations(recorder: Recorder) -> list[dict[str, Any]]:
 
 def as_json(record: Record) -> dict[str, Any]:
     """Return a conversation as JSON has it."""
-    host, port = record.server or ("", None)
+    host, port = record.server
     return {
         "schema": SCHEMA,
         "kind": record.kind,
@@ -40,9 +40,9 @@ def as_json(record: Record) -> dict[str, Any]:
         "lasted_ms": None if record.lasted is None else round(record.lasted * 1000, 3),
         "status": record.status,
         "app": record.outcome,
-        "raised_at": record.raised_at,
+        "raised_at": [*record.raised_at],
         "where": record.where if record.outcome == "running" else "",
-        "not_received": record.not_received,
+        "not_received": [*record.not_received],
         "client": record.told,
         "left_by": record.left_by,
         "messages": [_message(event) for event in record.events],

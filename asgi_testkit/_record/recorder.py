@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, TypeAlias
+from weakref import ref
 
 from .._conversation.conversation import Conversation
 from .._conversation.departure import names_departure
@@ -36,8 +36,16 @@ SHOWN_OF_MESSAGE = 80
 #: Where this package is.
 _OURS = str(Path(__file__).parent.parent)
 
+#: What is kept of a scope.
+_OF_SCOPE = ("type", "method", "scheme", "server", "path", "raw_path", "query_string", "headers")
+
 #: What is kept of a message, besides its type and what it carries.
 _KEPT = ("status", "code", "reason", "subprotocol", "message", "path", "more_body")
+_DATA = ("body", "text", "bytes")
+_COPIED = {"type", *_DATA, "headers", *_KEPT}
+
+#: A message until it is told of: at, to_app, what is kept of it, and how long its data was.
+Kept: TypeAlias = tuple[float, bool, Any, int]
 
 
 @dataclass(slots=True)
@@ -63,15 +71,15 @@ class Event:
     size: int
 
 
-@dataclass(slots=True)
 class Record:
-    """One conversation.
+    """One conversation. What is kept is made sense of when it is looked at: most are not.
 
     Attributes:
+        conversation: That.
         kind: The type of its scope.
-        method, scheme, server, target, headers: Of the request, or of the handshake.
         began: When, in seconds since the epoch.
-        first, last: Its messages; those between them were dropped, as many as `dropped` says.
+        clock: The same, by a clock that nobody sets.
+        dropped: How many messages were, between the first and the last ones.
         outcome: What has become of the app: "running", "returned", "cancelled", or what it raised.
         raised_at: The last lines of the app's traceback.
         where: Where the app is suspended, if it ran when that was asked.
@@ -82,31 +90,74 @@ class Record:
         lasted: Seconds until the app ended; None while it runs.
     """
 
-    kind: str
-    method: str = ""
-    scheme: str = ""
-    server: tuple[str, int | None] | None = None
-    target: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    began: float = field(default_factory=time.time)
-    clock: float = field(default_factory=time.perf_counter)
-    first: list[Event] = field(default_factory=list)
-    last: deque[Event] = field(default_factory=lambda: deque(maxlen=LAST_MESSAGES_KEPT))
     dropped: int = 0
     outcome: str = "running"
-    raised_at: list[str] = field(default_factory=list)
+    raised_at: Sequence[str] = ()
     where: str = ""
-    not_received: list[str] = field(default_factory=list)
+    not_received: Sequence[str] = ()
     told: str = ""
     left: bool = False
     left_by: str = ""
     lasted: float | None = None
 
+    def __init__(self, conversation: Observed) -> None:
+        """Begin with what is kept of a scope, whatever a test has put there."""
+        scope = conversation.scope
+        self.conversation: ref[Observed] = ref(conversation)
+        try:
+            self._scope = {key: scope[key] for key in _OF_SCOPE if key in scope}
+            self.kind: str = self._scope["type"]
+            if isinstance(self._scope.get("headers"), list):
+                self._scope["headers"] = self._scope["headers"].copy()
+        except Exception:
+            self._scope, self.kind = {}, "http"
+        self.began: float = time.time()
+        self.clock: float = time.perf_counter()
+        self._first: list[Kept] = []
+        self._last: deque[Kept] = deque()
+
     @property
-    def events(self) -> Iterator[Event]:
+    def method(self) -> str:
+        """That of the request, or of the handshake."""
+        return str(self._scope.get("method", "GET"))
+
+    @property
+    def scheme(self) -> str:
+        """That of its URL."""
+        return str(self._scope.get("scheme", "http"))
+
+    @property
+    def server(self) -> tuple[str, int | None]:
+        """Host and port of its URL."""
+        server = self._scope.get("server")
+        return tuple(server) if isinstance(server, tuple | list) and len(server) == 2 else ("", None)
+
+    @property
+    def target(self) -> bytes:
+        """Path and query."""
+        query = self._scope.get("query_string", b"")
+        path = self._scope.get("raw_path") or str(self._scope.get("path", "")).encode()
+        return bytes(path) + (b"?" + bytes(query) if query else b"")
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Its headers."""
+        return _headers(self._scope.get("headers"))
+
+    @property
+    def first(self) -> list[Event]:
+        """Its first messages."""
+        return [_event_of(*kept) for kept in self._first]
+
+    @property
+    def last(self) -> list[Event]:
+        """Its last messages, without the first."""
+        return [_event_of(*kept) for kept in self._last]
+
+    @property
+    def events(self) -> list[Event]:
         """The messages that were kept, in order."""
-        yield from self.first
-        yield from self.last
+        return self.first + self.last
 
     @property
     def status(self) -> int | None:
@@ -114,13 +165,17 @@ class Record:
         starts = (event.details.get("status") for event in self.events if event.type.endswith("http.response.start"))
         return next((status for status in starts if isinstance(status, int)), None)
 
-    def add(self, event: Event) -> None:
+    def add(self, message: Any, *, to_app: bool) -> None:
         """Keep a message."""
-        if len(self.first) < FIRST_MESSAGES_KEPT:
-            self.first.append(event)
-        else:
-            self.dropped += len(self.last) == LAST_MESSAGES_KEPT
-            self.last.append(event)
+        copy, size = _copy_of(message)
+        kept = (time.perf_counter() - self.clock, to_app, copy, size)
+        if len(self._first) < FIRST_MESSAGES_KEPT:
+            self._first.append(kept)
+            return
+        self._last.append(kept)
+        if len(self._last) > LAST_MESSAGES_KEPT:
+            self._last.popleft()
+            self.dropped += 1
 
 
 class Recorder(Observer):
@@ -129,48 +184,47 @@ class Recorder(Observer):
     def __init__(self) -> None:
         self.records: deque[Record] = deque(maxlen=CONVERSATIONS_KEPT)
         self.secrets: Secrets = Secrets()
-        self._of: WeakKeyDictionary[Observed, Record] = WeakKeyDictionary()
+        self._of: dict[int, Record] = {}  # by the id of a conversation that goes on
 
     def started(self, conversation: Observed) -> None:
         """Begin a record."""
-        record = Record("http")
-        try:
-            record = _record_of(conversation.scope)
-        finally:
-            self._of[conversation] = record
-            self.records.append(record)
+        record = self._of[id(conversation)] = Record(conversation)
+        self.records.append(record)
 
     def received(self, conversation: Observed, message: Message) -> None:
         """Keep a message to the app."""
-        self._note(conversation, message, to_app=True)
+        record = self._of.get(id(conversation))
+        if record is not None:
+            record.add(message, to_app=True)
 
     def sent(self, conversation: Observed, message: Message) -> None:
         """Keep a message of the app."""
-        self._note(conversation, message, to_app=False)
-
-    def _note(self, conversation: Observed, message: Message, *, to_app: bool) -> None:
-        record = self._of.get(conversation)
-        if record is not None:
-            record.add(_event_of(message, time.perf_counter() - record.clock, to_app=to_app))
+        record = self._of.get(id(conversation))
+        if record is not None:  # what an app has left running may send after its end
+            record.add(message, to_app=False)
 
     def waited_too_long(self, conversation: Observed, error: Exception) -> None:
         """Keep what the client is told."""
-        record = self._of.get(conversation)
+        record = self._of.get(id(conversation))
         if record is not None:
             record.told = f"{type(error).__name__}: {error}"
 
     def left(self, conversation: Observed, reason: BaseException | None) -> None:
         """Keep by what the client was led to leave."""
-        record = self._of.get(conversation)
-        if record is not None:
-            record.left = True
-            if isinstance(conversation, WebSocketConnection):
-                record.not_received = [_shown(message[:SHOWN_OF_MESSAGE]) for message in conversation.not_taken]
-            record.left_by = "" if reason is None else type(reason).__name__
+        record = self._of.get(id(conversation))
+        if record is None:  # it was called off before the app was called
+            return
+        record.left = True
+        if reason is not None:
+            record.left_by = type(reason).__name__
+        if isinstance(conversation, WebSocketConnection):
+            record.not_received = [_shown(message[:SHOWN_OF_MESSAGE]) for message in conversation.not_taken]
+        if record.lasted is not None:
+            del self._of[id(conversation)]
 
     def ended(self, conversation: Observed) -> None:
         """Keep what has become of the app."""
-        record = self._of.get(conversation)
+        record = self._of.get(id(conversation))
         if record is None:
             return
         record.lasted = time.perf_counter() - record.clock
@@ -182,41 +236,50 @@ class Recorder(Observer):
         else:
             record.outcome = f"raised {_shown(error)}"
             record.raised_at = _last_lines(error)
+        if record.left or record.kind == "lifespan":
+            del self._of[id(conversation)]
+
+    def forget(self) -> None:
+        """Forget what has been said. What goes on is heard as before."""
+        self.records.clear()
+        for number, record in list(self._of.items()):
+            if record.conversation() is None:
+                del self._of[number]
 
     def look(self) -> None:
         """Note where the apps are suspended that still run."""
-        for conversation, record in list(self._of.items()):
+        for record in self.records:
+            conversation = record.conversation()
             if record.outcome == "running" and isinstance(conversation, Conversation):
                 with suppress(Exception):  # another thread may run it
                     record.where = conversation.where()
 
 
-def _record_of(scope: Any) -> Record:
-    kind = str(scope.get("type"))
-    if kind == "lifespan":
-        return Record(kind)
-    query = bytes(scope.get("query_string", b""))
-    path = bytes(scope.get("raw_path") or str(scope.get("path", "")).encode())
-    return Record(
-        kind,
-        method=str(scope.get("method", "GET")),
-        scheme=str(scope.get("scheme", "http")),
-        server=scope.get("server"),
-        target=path + (b"?" + query if query else b""),
-        headers=_headers(scope.get("headers")),
-    )
-
-
-def _event_of(message: Any, at: float, *, to_app: bool) -> Event:
-    """Return what is kept of a message, which may be anything."""
+def _copy_of(message: Any) -> tuple[Any, int]:
+    """Return what is kept of a message, which may be anything, and how long its data was. Most are never looked at."""
     try:
-        carried = next((message[key] for key in ("body", "text", "bytes") if message.get(key)), b"")
-        data = carried if isinstance(carried, str) else bytes(carried)
-        details = {key: message[key] for key in _KEPT if key in message}
-        headers = _headers(message.get("headers"))
-        return Event(at, to_app, str(message["type"]), details, headers, data[:BODY_KEPT] or None, len(data))
+        # What is unknown is left out: it may be anything that the app has.
+        copy = message.copy() if message.keys() <= _COPIED else {key: message[key] for key in _COPIED & message.keys()}
+        data = copy.get("body") or copy.get("text") or copy.get("bytes")
+        if not data:
+            return copy, 0
+        size = len(data)
+        if size > BODY_KEPT or not isinstance(data, str | bytes):
+            key = next(key for key in _DATA if copy.get(key))
+            copy[key] = data[:BODY_KEPT] if isinstance(data, str) else bytes(data[:BODY_KEPT])
     except Exception:
-        return Event(at, to_app, _shown(message), {}, [], None, 0)
+        return _shown(message), 0
+    return copy, size
+
+
+def _event_of(at: float, to_app: bool, copy: Any, size: int) -> Event:  # noqa: FBT001 - a tuple's
+    """Return a message as it is told, out of what was kept of it."""
+    try:
+        data = next((copy[key] for key in _DATA if copy.get(key)), None)
+        details = {key: copy[key] for key in _KEPT if key in copy}
+        return Event(at, to_app, str(copy["type"]), details, _headers(copy.get("headers")), data, size)
+    except Exception:
+        return Event(at, to_app, _shown(copy), {}, [], None, 0)
 
 
 def _headers(headers: Any) -> list[tuple[bytes, bytes]]:
