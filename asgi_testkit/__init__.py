@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from ._blocking.session import WebSocketSession as WebSocketSession
     from ._blocking.transport import BlockingExchange as BlockingExchange
     from ._client.client import AsyncClient as AsyncClient
+    from ._client.lifespan import LifespanManager as LifespanManager
     from ._client.session import AsyncWebSocketSession as AsyncWebSocketSession
     from ._client.transport import ASGITransport as ASGITransport
     from ._conversation.http import HTTPExchange as HTTPExchange
-    from ._conversation.lifespan import LifespanManager as LifespanManager
     from ._conversation.websocket import WebSocketConnection as WebSocketConnection
     from ._errors import ApplicationStuckError as ApplicationStuckError
     from ._errors import ASGIProtocolError as ASGIProtocolError
@@ -58,7 +58,7 @@ _MODULES = {
     "ClientDisconnected": "_errors",
     "HTTPExchange": "_conversation.http",
     "LifespanError": "_errors",
-    "LifespanManager": "_conversation.lifespan",
+    "LifespanManager": "_client.lifespan",
     "LifespanTimeout": "_errors",
     "Message": "_types",
     "Receive": "_types",

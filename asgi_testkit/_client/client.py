@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
 import httpx
 
-from .._conversation.lifespan import LifespanManager, RunningApp
+from .._conversation.lifespan import Lifespan, RunningApp
 from .._conversation.loop import HomeLoop, checkpoint
 from .._protocol.app import name_of
 from .._protocol.handshake import offer
@@ -82,9 +82,15 @@ class ClientCore:
         self._mode = lifespan
         self._manager = self._new_manager()
 
-    def _new_manager(self) -> LifespanManager:
+    def _new_manager(self) -> Lifespan:
         runs_already = isinstance(self.transport.app, RunningApp)  # and its state goes into each scope as it is then
-        return LifespanManager(self.transport.app, *self._timeouts, lifespan="off" if runs_already else self._mode)
+        return self._heard(
+            Lifespan(self.transport.app, *self._timeouts, lifespan="off" if runs_already else self._mode)
+        )
+
+    def _heard(self, manager: Lifespan) -> Lifespan:
+        manager.listener = self.transport.recorder
+        return manager
 
     async def open(self, owner: str) -> None:
         """Run the app's startup, as `LifespanManager` does. `owner` is what errors call the client."""

@@ -25,7 +25,7 @@ from .._protocol.scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_we
 from .._record.as_json import conversations
 from .._record.har import har
 from .._record.recorder import Recorder
-from .._record.transcript import transcript
+from .._record.recording import Recording
 from .._types import Address, ASGIApp, Background, Scope, SingleCallable, public
 from .library import HTTPXTransport, Request, Response, derived, error_for, library_of, network_of
 from .request import body_of, scope_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .._conversation.wire import WireStream
 
 
-class AppTransport(Generic[Request, Response]):
+class AppTransport(Recording, Generic[Request, Response]):
     """`ASGITransport` without its base class, which is httpx's or httpx2's ``AsyncBaseTransport``."""
 
     exchange_class: ClassVar[type[HTTPExchange]] = HTTPExchange
@@ -141,6 +141,11 @@ class AppTransport(Generic[Request, Response]):
         self._app = app
 
     @property
+    def recorder(self) -> Recorder | None:
+        """What keeps what goes on, with ``record=True``."""
+        return self._recorder
+
+    @property
     def raise_app_exceptions(self) -> bool:
         """Whether what the app raises is raised in the test. It may be changed for the requests to come."""
         return self._options.raise_server_exceptions
@@ -188,16 +193,6 @@ class AppTransport(Generic[Request, Response]):
         heard_by = observer.current if self._recorder is None else together(self._recorder, observer.current)
         return Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by, self.stand_in)
 
-    def transcript(self) -> str:
-        """Return what has gone on as text: requests and WebSocket sessions, message by message, the last 50 of them.
-
-        Secrets are masked: passwords, tokens, cookies and the like, wherever they stand.
-
-        Raises:
-            RuntimeError: It was made without ``record=True``.
-        """
-        return transcript(self._recorded())
-
     def har(self) -> dict[str, Any]:
         """Return the same as HAR 1.2, for ``json.dump``.
 
@@ -205,12 +200,6 @@ class AppTransport(Generic[Request, Response]):
             RuntimeError: It was made without ``record=True``.
         """
         return har({"client": conversations(self._recorded())})
-
-    def _recorded(self) -> Recorder:
-        if self._recorder is None:
-            msg = "nothing was recorded: a client, or an ASGITransport, keeps a transcript with record=True"
-            raise RuntimeError(msg)
-        return self._recorder
 
     def _scope_of(self, request: httpx.Request) -> Scope:
         return scope_of(

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, NoReturn
 import anyio
 import anyio.lowlevel
 
-from .._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected, note, tell_beside
+from .._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected
 from .._protocol.options import ExchangeOptions, duration
 from .._protocol.scope import spec_version
 from .._types import Message, Scope, T
-from .departure import is_departure, names_departure
+from .departure import is_departure, tell_failure
 from .errors import Trouble
 from .loop import HomeLoop, cancelled_for_good, checkpoint, one_round
 from .observer import call
@@ -76,7 +76,7 @@ class Conversation(ABC):
         self.stand_in: bool = opening.stand_in
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self.for_client: Wakeup = Wakeup()
-        self._spec_version = spec_version(self.scope)
+        self._raises_after_disconnect = spec_version(self.scope) >= (2, 4)
 
     # For tests
 
@@ -159,10 +159,6 @@ class Conversation(ABC):
         # Not at once: an app that sends for ever would not let the loop go on, nor could it be cancelled.
         await anyio.lowlevel.checkpoint()
 
-    @property
-    def _raises_after_disconnect(self) -> bool:
-        return self._spec_version >= (2, 4)
-
     # The client's side
 
     def _call_app(self) -> Awaitable[None]:
@@ -238,10 +234,7 @@ class Conversation(ABC):
             return
         if reason is None or self._comes_of_the_cancellation(failure):
             raise failure
-        if self._disconnected and names_departure(failure):
-            note(reason, f"The application raised {failure!r}, as the client had gone.")
-        else:
-            tell_beside(reason, failure)
+        tell_failure(reason, failure, disconnected=self._disconnected)
 
     def _let_go(self, reason: BaseException | None) -> None:
         if self._observer is not None and not self.closed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._errors import ClientDisconnected
+from .._errors import ClientDisconnected, note, tell_beside
 
 #: What frameworks make of ``ClientDisconnected``: exceptions of their own, by package.
 _DEPARTURES = {
@@ -27,3 +27,11 @@ def is_departure(error: BaseException) -> bool:
 def names_departure(error: BaseException) -> bool:
     """Whether `error` is what a framework makes of the client's departure, whatever has led to it."""
     return any(kind.__name__ in _DEPARTURES.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__)
+
+
+def tell_failure(reason: BaseException, failure: BaseException, *, disconnected: bool) -> None:
+    """Tell beside `reason` what an app has raised: in a line, where it was told that the client is gone and says so."""
+    if disconnected and names_departure(failure):
+        note(reason, f"The application raised {failure!r}, as the client had gone.")
+    else:
+        tell_beside(reason, failure)

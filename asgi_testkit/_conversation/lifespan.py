@@ -13,9 +13,10 @@ from .._errors import ApplicationStuckError, ASGIProtocolError, LifespanError, L
 from .._protocol.app import as_single_callable, name_of
 from .._protocol.lifespan import LifespanState, State
 from .._protocol.options import duration
-from .._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable, public
+from .._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable
 from . import observer
 from .loop import HomeLoop, checkpoint
+from .observer import Observer
 from .task import IndependentTask
 from .wakeup import Wakeup
 
@@ -25,22 +26,20 @@ Phase = Literal["startup", "shutdown"]
 _TIME_TO_RETURN = 1.0
 
 
-@public
-class LifespanManager:
-    """Runs the lifespan of an app around a block: ``async with LifespanManager(app) as manager: ...``.
-
-    The app's startup and shutdown run in one task of their own, in the event loop that enters the block, so enter, use
-    and exit may happen in different tasks. Several clients can share the running app, through `app`.
+class Lifespan:
+    """The lifespan of an app: entered, it starts the app up; left, it shuts it down. See `LifespanManager`.
 
     Attributes:
         state: What the app keeps in ``scope["state"]``; the very dict that it was given.
         scope: The scope that the app was called with, once entered.
         supported: Whether the app speaks lifespan, once entered.
         home: The event loop that it was entered in.
+        listener: Who hears of it, besides the one who hears of all.
     """
 
     home: HomeLoop | None = None
     stand_in: bool = False
+    listener: Observer | None = None
 
     def __init__(
         self,
@@ -50,20 +49,7 @@ class LifespanManager:
         *,
         lifespan: LifespanMode = "auto",
     ) -> None:
-        """Prepare to run the lifespan of `app`.
-
-        Args:
-            app: An ASGI application.
-            startup_timeout: Seconds that the startup may take; None for no limit.
-            shutdown_timeout: Seconds that the shutdown may take; None for no limit.
-            lifespan: What to do with an app that raises on the lifespan scope before it has received anything, or that
-                returns without a word: ``"auto"`` does without, as a server, and logs a warning with what was raised;
-                ``"on"`` takes it for an error. ``"off"`` does not ask.
-
-        Raises:
-            TypeError: `app` is not an ASGI application, or a timeout no number.
-            ValueError: `lifespan` is none of the three, or a timeout is NaN.
-        """
+        """Prepare it; the arguments are those of `LifespanManager`."""
         if lifespan not in ("auto", "on", "off"):
             msg = f'lifespan must be "auto", "on" or "off", not {lifespan!r}'
             raise ValueError(msg)
@@ -121,13 +107,13 @@ class LifespanManager:
             BaseException: What the app raised in its startup, as it is.
         """
         if self._task is not None:
-            msg = "this LifespanManager was entered before; make a new one for each run of the app"
+            msg = f"this {type(self).__name__} was entered before; make a new one for each run of the app"
             raise RuntimeError(msg)
         await checkpoint()
         if self._mode == "off":
             return self
         self.scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        self._observer = observer.current
+        self._observer = observer.together(self.listener, observer.current)
         self.home = HomeLoop(type(self).__name__)
         self._task = IndependentTask(self._call_app, name="lifespan")
         self._task.when_done(self._app_ended)
@@ -303,7 +289,7 @@ class RunningApp:
         state: What it keeps in ``scope["state"]``.
     """
 
-    def __init__(self, app: SingleCallable, manager: LifespanManager) -> None:
+    def __init__(self, app: SingleCallable, manager: Lifespan) -> None:
         self.state: dict[str, Any] = manager.state
         self._app = app
         self._manager = manager

@@ -254,11 +254,7 @@ class WebSocketConnection(Conversation):
             await self.raise_end()
 
     async def room(self, timeout: float | None) -> bool:
-        """Wait until the app is not too far behind what was put, or has ended. Return whether that was in time.
-
-        Args:
-            timeout: Seconds; None for no limit.
-        """
+        """Wait, at most `timeout` seconds, until the app is not too far behind, or has ended. Return whether it is."""
         deadline = None if timeout is None else anyio.current_time() + timeout
         while self._unread > READ_BUFFER and not self.ended:
             if not await self.for_client.wait(_left(deadline)):

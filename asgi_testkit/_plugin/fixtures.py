@@ -18,7 +18,7 @@ import pytest
 from .._blocking.client import TestClient
 from .._blocking.loop import LoopThread
 from .._client.client import AsyncClient
-from .._conversation.lifespan import LifespanManager
+from .._client.lifespan import LifespanManager
 from .runners import finish_with, fixture_of, is_wider, item_of, marked, runner_of
 
 #: The options of a client that its lifespan has, too.

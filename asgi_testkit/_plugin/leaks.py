@@ -10,7 +10,7 @@ from weakref import WeakSet, ref
 
 from .._client.transport import AppTransport
 from .._conversation.conversation import Conversation
-from .._conversation.lifespan import LifespanManager
+from .._conversation.lifespan import Lifespan
 from .._conversation.observer import Observed, Observer
 from .._protocol.app import name_of
 
@@ -72,7 +72,7 @@ class Leaks(Observer):
         source: object = next(iter(entered), None)
         for name, conversation in (*self._gone, *self._open.values()):
             there = conversation()
-            if isinstance(there, LifespanManager):
+            if isinstance(there, Lifespan):
                 if there.supported and not any(there.state is transport.state for transport in entered):
                     left.append(f"a {type(there).__name__} of {there.app!r} that was entered, and not left")
                     source = source or there

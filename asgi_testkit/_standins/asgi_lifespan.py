@@ -12,7 +12,7 @@ from typing import Any
 
 from asgi_lifespan import LifespanNotSupported
 
-from .._conversation.lifespan import LifespanManager as OurLifespanManager
+from .._client.lifespan import LifespanManager as OurLifespanManager
 from .._conversation.loop import asyncio_runs
 from .._errors import LifespanError
 from .._protocol.lifespan import State

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ..._client.client import ClientCore
-from ..._conversation.lifespan import LifespanManager
+from ..._conversation.lifespan import Lifespan
 from ..._errors import LifespanError, LifespanTimeout
 from ..._protocol.app import as_single_callable
 from ..._types import ASGIApp, Receive, Scope, Send
@@ -29,11 +29,11 @@ class StarletteCore(ClientCore):
         super().__init__(transport, *options)
         transport.state = self.app_state
 
-    def _new_manager(self) -> LifespanManager:
-        manager = LifespanManager(self._lifespan, *self._timeouts, lifespan=self._mode)
+    def _new_manager(self) -> Lifespan:
+        manager = Lifespan(self._lifespan, *self._timeouts, lifespan=self._mode)
         manager.state = self.app_state
         manager.stand_in = True
-        return manager
+        return self._heard(manager)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = self.task
