@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,7 +62,11 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run(source: str, *arguments: str) -> str:
         pytester.makepyfile(test_suite=f"import pytest\nfrom main import app, no_lifespan\n{IMPORTS}\n{source}")
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options, *arguments).stdout.str()
+        out = pytester.runpytest_inprocess("-p", "no:cacheprovider", *options, *arguments).stdout.str()
+        with warnings.catch_warnings():  # what is left open warns once more when it is collected
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+        return out
 
     return run
 
