@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 from weakref import ref
@@ -37,7 +38,8 @@ SHOWN_OF_MESSAGE = 80
 _OURS = str(Path(__file__).parent.parent)
 
 #: What is kept of a scope.
-_OF_SCOPE = ("type", "method", "scheme", "server", "path", "raw_path", "query_string", "headers")
+_OF_REQUEST = ("type", "method", "scheme", "server", "path", "raw_path", "query_string", "headers")
+_of_request = itemgetter(*_OF_REQUEST)
 
 #: What is kept of a message, besides its type and what it carries.
 _KEPT = ("status", "code", "reason", "subprotocol", "message", "path", "more_body")
@@ -105,12 +107,12 @@ class Record:
         scope = conversation.scope
         self.conversation: ref[Observed] = ref(conversation)
         try:
-            self._scope = {key: scope[key] for key in _OF_SCOPE if key in scope}
-            self.kind: str = self._scope["type"]
-            if isinstance(self._scope.get("headers"), list):
-                self._scope["headers"] = self._scope["headers"].copy()
-        except Exception:
-            self._scope, self.kind = {}, "http"
+            kind, self._method, *self._url, headers = _of_request(scope)
+        except Exception:  # one of a WebSocket or a lifespan has less, or it is not what it should be
+            get = scope.get if isinstance(scope, dict) else {}.get
+            kind, self._method, *self._url, headers = [get(key) for key in _OF_REQUEST]
+        self.kind: str = kind if isinstance(kind, str) else "http"
+        self._headers = headers.copy() if isinstance(headers, list) else headers
         self.began: float = time.time()
         self.clock: float = time.perf_counter()
         self._first: list[Kept] = []
@@ -119,30 +121,29 @@ class Record:
     @property
     def method(self) -> str:
         """That of the request, or of the handshake."""
-        return str(self._scope.get("method", "GET"))
+        return str(self._method or "GET")
 
     @property
     def scheme(self) -> str:
         """That of its URL."""
-        return str(self._scope.get("scheme", "http"))
+        return str(self._url[0] or "http")
 
     @property
     def server(self) -> tuple[str, int | None]:
         """Host and port of its URL."""
-        server = self._scope.get("server")
+        server = self._url[1]
         return tuple(server) if isinstance(server, tuple | list) and len(server) == 2 else ("", None)
 
     @property
     def target(self) -> bytes:
         """Path and query."""
-        query = self._scope.get("query_string", b"")
-        path = self._scope.get("raw_path") or str(self._scope.get("path", "")).encode()
-        return bytes(path) + (b"?" + bytes(query) if query else b"")
+        path, raw_path, query = (part or b"" for part in self._url[2:])
+        return bytes(raw_path or str(path or "").encode()) + (b"?" + bytes(query) if query else b"")
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Its headers."""
-        return _headers(self._scope.get("headers"))
+        return _headers(self._headers)
 
     @property
     def first(self) -> list[Event]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.command_line import matches, positive, show
 
-from . import awaited, blocking, imports, leaks, memory, report, websocket
+from . import awaited, blocking, imports, leaks, memory, report, transcripts, websocket
 from .rounds import Case, Settings
 
 CASES: list[Case] = [
@@ -21,6 +21,7 @@ CASES: list[Case] = [
     *imports.CASES,
     *memory.CASES,
     *leaks.CASES,
+    *transcripts.CASES,
 ]
 
 
