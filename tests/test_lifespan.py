@@ -750,7 +750,9 @@ def test_leaving_in_another_loop_is_an_error_that_names_both_and_the_cure(kind: 
         run(backend, entered.__aexit__)
     text = str(caught.value)
     loop = r"(<[\w.]*Loop running=.*>|TrioToken\(.*\))"
-    assert re.search(f"^this {kind.__name__} was opened in the event loop {loop} and is used in {loop}", text)
+    assert re.search(
+        rf"^this {kind.__name__} was opened in the event loop {loop} \(in .+\) and is used in {loop} \(in .+\)\.", text
+    )
     assert 'loop_scope="session"' in text
     assert "anyio_backend" in text
 

@@ -481,7 +481,10 @@ def test_tests_that_share_an_app_and_not_a_loop(run: Run, pytester: pytest.Pytes
     """)
     result = run("pytest_asyncio.plugin", asgi_lifespan_scope="module")
     result.assert_outcomes(passed=2, errors=1)
-    assert "WrongEventLoopError: this LifespanManager was opened in the event loop" in result.stdout.str()
+    out = result.stdout.str()
+    assert "WrongEventLoopError: this LifespanManager was opened in the event loop" in out
+    assert "::test_a (setup))" in out
+    assert "::test_b (setup))" in out
 
 
 # Ways of asking

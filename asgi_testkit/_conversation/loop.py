@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextvars
 import gc
 import math
+import os
 import sys
 import types
 from collections.abc import Callable, Generator, Iterator
@@ -120,6 +121,12 @@ def cancelled_for_good() -> bool:
     return anyio.current_effective_deadline() == -math.inf
 
 
+def _current_test() -> str:
+    """Say in which test, and which phase of it, pytest is; "" outside of pytest."""
+    test = os.environ.get("PYTEST_CURRENT_TEST")
+    return "" if test is None else f" (in {test})"
+
+
 class HomeLoop:
     """The event loop that something was opened in, and has to be used in."""
 
@@ -127,6 +134,7 @@ class HomeLoop:
         """Note the loop, by default the running one; `owner` is what an error calls that something."""
         self._owner = owner
         self._loop = current_loop() if loop is None else loop
+        self._test = _current_test() if loop is None else ""  # else it may have been opened in another test
 
     @property
     def here(self) -> bool:
@@ -156,7 +164,8 @@ class HomeLoop:
     def complaint(self) -> str:
         """Say what is wrong where the running loop is another, and what to do."""
         return (
-            f"this {self._owner} was opened in the event loop {self._loop!r} and is used in {current_loop()!r}. Does a "
+            f"this {self._owner} was opened in the event loop {self._loop!r}{self._test} and is used in "
+            f"{current_loop()!r}{_current_test()}. Does a "
             "fixture of a wider scope open it, while each test has a loop of its own? Give both the same one: with "
             'pytest-asyncio, @pytest_asyncio.fixture(loop_scope="session") and '
             '@pytest.mark.asyncio(loop_scope="session"); with the anyio plugin, an anyio_backend fixture of the '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutinefunction
@@ -54,7 +55,9 @@ def runner_of(item: Any) -> Runner | None:
     if pytest_asyncio is not None and pytest_asyncio.is_async_test(item):
         marker = item.get_closest_marker("asyncio")
         asked = {} if marker is None else marker.kwargs
-        default = item.config.getini("asyncio_default_test_loop_scope")
+        default: Any = "function"
+        with suppress(ValueError):  # a version that is too old has no such setting
+            default = item.config.getini("asyncio_default_test_loop_scope")
         return Runner("pytest-asyncio", asked.get("loop_scope") or asked.get("scope") or default)
     if "anyio_backend" in item.fixturenames:
         return Runner("anyio", fixture_of(item, "anyio_backend").scope)
