@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -237,9 +239,8 @@ def test_later():
     assert "has left open" not in out
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="CPython 3.11 does not know where instances were allocated")
 def test_with_tracemalloc_the_line_is_told(run: Run) -> None:
-    import tracemalloc
-
     source, _ = LEFT["an unread response"]
     source = f"@pytest.mark.asyncio\nasync def test_it():\n    {source}\n"
     tracemalloc.start(20)

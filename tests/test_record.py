@@ -21,6 +21,7 @@ from asgi_testkit._record import transcript as _transcript
 from asgi_testkit._record.as_json import conversations
 from asgi_testkit._record.har import har
 from asgi_testkit._record.transcript import transcript
+from asgi_testkit.starlette import TestClient as DropIn
 
 from .faces import Face
 from .har import checked
@@ -112,6 +113,22 @@ def test_messages_that_nobody_has_received_are_told(face: Face) -> None:
         with client.connect("/ws") as socket:
             assert socket.receive_text() == "hello"
         assert f"2 of them not received by the test: '{'x' * 80}', 'bye'" in told(client)
+
+
+def test_messages_of_a_drop_in_that_nobody_has_received_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def talkative(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await accept(send)
+        await say(send, "hello")
+        await send({"type": "websocket.send", "bytes": b"bye"})
+        await send({"type": "websocket.close"})
+
+    recorder = _recorder.Recorder()
+    monkeypatch.setattr(observer, "current", recorder)
+    with DropIn(talkative).websocket_connect("/ws"):
+        pass
+    [record] = recorder.records
+    assert record.not_received[:2] == ["'hello'", "b'bye'"]
 
 
 def test_an_app_that_passes_on_that_the_client_has_gone_is_told_in_a_line(face: Face) -> None:
