@@ -20,7 +20,7 @@ import asgi_testkit
 #: What a reader has at hand. Other plugins are not loaded; these are named by their modules, which nobody has imported.
 OPTIONS = (
     *("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin", "-p", "asgi_testkit.pytest_plugin"),
-    *("-p", "no:cacheprovider", "-W", "error"),
+    *("-p", "pytest_django.plugin", "-p", "no:cacheprovider"),
     *("-o", "python_files=*.py"),  # what is no test is imported at least
 )
 

@@ -107,7 +107,7 @@ def pages() -> Iterator[subprocess.Popen[str]]:
     env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     env["PYTHONPATH"] = str(Path(asgi_testkit.__file__).parent.parent)  # in a checkout it may not be installed
-    command = [sys.executable, str(Path(__file__).with_name("pages.py"))]
+    command = [sys.executable, "-W", "error", str(Path(__file__).with_name("pages.py"))]
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
         yield program
 
@@ -154,6 +154,15 @@ def test_a_failing_snippet_is_noticed_and_its_line_on_the_page_is_told(run: Run)
 @pytest.mark.slow
 def test_snippets_without_a_test_are_noticed(run: Run) -> None:
     assert run(files("```python\nx = 1\n```\n")).code != 0
+
+
+@pytest.mark.slow
+def test_a_warning_is_an_error_unless_the_settings_of_the_page_say_otherwise(run: Run) -> None:
+    warns = "```python\nimport warnings\n\n\ndef test_it():\n    warnings.warn('look out', stacklevel=1)\n```\n"
+    assert "UserWarning: look out" in run(files(warns)).output
+    settings = "asyncio_default_fixture_loop_scope = function\nfilterwarnings = ignore:look out\n"
+    ignores = f"```ini\n# pytest.ini\n[pytest]\n{settings}```\n"
+    assert run(files(ignores + warns)).code == 0
 
 
 def test_a_fence_may_name_its_file_and_may_continue_the_one_before() -> None:
