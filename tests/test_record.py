@@ -14,7 +14,7 @@ import httpx
 import jsonschema
 import pytest
 
-from asgi_testkit import Receive, Scope, Send
+from asgi_testkit import ASGIProtocolError, Receive, Scope, Send
 from asgi_testkit._conversation import observer
 from asgi_testkit._record import recorder as _recorder
 from asgi_testkit._record import transcript as _transcript
@@ -268,6 +268,41 @@ def test_a_conversation_as_json_has_all_that_was_kept(face: Face) -> None:
     assert (begun["to"], begun["status"], begun["headers"]) == ("client", 422, [["content-type", "application/json"]])
     assert [part["data"] for part in parts] == ['{"detail": ', '"count: missing"}']
     assert [part["more_body"] for part in parts if "more_body" in part][:1] == [True]
+
+
+@pytest.mark.parametrize("pin", [b"8000", b'"0000"', b'"null"', b'"http"', b'"status"', b'"http.response.body"'])
+def test_a_secret_that_looks_like_a_part_of_the_form_leaves_it_whole(face: Face, pin: bytes) -> None:
+    content = b'{"pin": ' + pin + b"}"
+    with face.bare(shop, record=True, base_url="http://testserver:8000") as client:
+        client.request("POST", "/orders", content=content, headers={"content-type": "application/json"})
+        [told] = conversations(client.client._core.transport._recorder)
+        [entry] = client.client.har()["log"]["entries"]
+    assert (told["kind"], told["server"]) == ("http", ["testserver", 8000])
+    assert pin.strip(b'"').decode() not in told["messages"][0]["data"]
+    assert entry["response"]["content"]["text"] == '{"detail": "count: missing"}'
+    assert "***" in entry["request"]["postData"]["text"]
+
+
+async def ill_formed(scope: Scope, receive: Receive, send: Send) -> None:
+    """Says what UTF-8 cannot."""
+    await receive()
+    await accept(send)
+    await say(send, '{"password": "\\ud83d and more"}')
+    await say(send, "half of a pair: \ud83d")
+
+
+def test_half_of_a_surrogate_pair_is_told_in_a_form_that_can_be_written(face: Face) -> None:
+    with face.bare(ill_formed, record=True) as client:
+        with pytest.raises(ASGIProtocolError, match="UTF-8 cannot encode"), client.connect("/ws") as socket:
+            socket.receive_text()
+            socket.receive_text()
+        text = client.client.transcript()
+        [told] = conversations(client.client._core.transport._recorder)
+    shown = ['{"password": "***"}', "half of a pair: \\ud83d"]
+    assert [line.partition("websocket.send  ")[2] for line in text.splitlines()[3:5]] == shown
+    assert [each["data"] for each in told["messages"][2:4]] == shown
+    assert text.encode()
+    assert json.dumps(told, ensure_ascii=False).encode()
 
 
 def test_a_lifespan_and_a_conversation_that_runs_have_a_form_too(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:

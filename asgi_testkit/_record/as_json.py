@@ -8,10 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .recorder import Event, Record, Recorder
-from .transcript import learn
+from .secrets import Secrets
+from .transcript import learn, writable
 
 #: The version of the form. It becomes another one when what there is changes, and not when there is more.
 SCHEMA = 1
+
+#: The keys whose text is ours.
+_OURS = frozenset({"kind", "began", "encoding", "to"})
+
+#: The beginnings of the types of messages that ASGI names. Another type is whatever the app has sent.
+_NAMED_BY_ASGI = ("http.", "websocket.", "lifespan.")
 
 
 def conversations(recorder: Recorder) -> list[dict[str, Any]]:
@@ -20,9 +27,22 @@ def conversations(recorder: Recorder) -> list[dict[str, Any]]:
     records = list(recorder.records)
     for record in records:
         learn(recorder.secrets, record)
-    masked = recorder.secrets.masked(json.dumps([as_json(record) for record in records]))
-    kept: list[dict[str, Any]] = json.loads(masked)
+    plain = json.loads(json.dumps([as_json(record) for record in records]))  # an app may send a status that is an enum
+    kept: list[dict[str, Any]] = _masked(plain, recorder.secrets)
     return kept
+
+
+def _masked(thing: Any, secrets: Secrets) -> Any:
+    """Return a thing with the secrets masked in its texts, and those alone: a PIN may be a number that is ours, too."""
+    if isinstance(thing, dict):
+        return {key: value if _is_ours(key, value) else _masked(value, secrets) for key, value in thing.items()}
+    if isinstance(thing, list):
+        return [_masked(each, secrets) for each in thing]
+    return writable(secrets.masked(thing)) if isinstance(thing, str) else thing
+
+
+def _is_ours(key: str, value: Any) -> bool:
+    return key in _OURS or (key == "type" and value.startswith(_NAMED_BY_ASGI))
 
 
 def as_json(record: Record) -> dict[str, Any]:

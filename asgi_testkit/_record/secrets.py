@@ -102,6 +102,7 @@ class Secrets:
     def masked(self, text: str) -> str:
         """Return a text without the secrets, whether they stand in it raw, quoted for JSON, or percent-encoded."""
         for value in sorted(self._values, key=len, reverse=True):
-            for spelt in {value, json.dumps(value)[1:-1], quote(value, safe=""), quote(value), quote_plus(value)}:
+            raw = value.encode(errors="surrogatepass")
+            for spelt in {value, json.dumps(value)[1:-1], quote(raw, safe=""), quote(raw), quote_plus(raw)}:
                 text = text.replace(spelt, MASK)
         return text

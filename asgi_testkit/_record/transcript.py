@@ -30,10 +30,15 @@ def transcript(recorder: Recorder, *, leave_out: int = 0) -> str:
     secrets = recorder.secrets
     for record in records:
         learn(secrets, record)
-    text = secrets.masked("\n".join(line for record in records for line in lines_of(record)))
+    text = writable(secrets.masked("\n".join(line for record in records for line in lines_of(record))))
     if len(text) <= LONGEST:
         return text
     return "... (the beginning is left out)\n" + text[-LONGEST:].partition("\n")[2]
+
+
+def writable(text: str) -> str:
+    """Return a text that UTF-8 can encode: half of a surrogate pair, which it cannot, becomes an escape."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def learn(secrets: Secrets, record: Record) -> None:
@@ -45,7 +50,7 @@ def learn(secrets: Secrets, record: Record) -> None:
     for event in record.events:
         secrets.add_headers(event.headers)
         types[event.to_app] = content_type(event.headers) or types[event.to_app]
-        data = event.data.encode() if isinstance(event.data, str) else event.data
+        data = event.data.encode(errors="surrogatepass") if isinstance(event.data, str) else event.data
         if record.kind == "websocket":
             secrets.add_body(data or b"", "json")
         else:
