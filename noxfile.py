@@ -177,10 +177,9 @@ def built(session: nox.Session, folder: Path) -> tuple[Path, Path]:
     session.run("python", "-m", "build", "--outdir", str(folder))
     [built_sdist], [built_wheel] = folder.glob("*.tar.gz"), folder.glob("*.whl")
     contents = zipfile.ZipFile(built_wheel).namelist()
-    if missing := {str(path) for path in Path("asgi_testkit").glob("**/*.py")} - set(contents):
+    package = {path.as_posix() for path in Path("asgi_testkit").glob("**/*") if path.is_file()}  # SKILL.md, py.typed
+    if missing := {path for path in package if "/__pycache__/" not in path} - set(contents):
         session.error(f"missing in the wheel: {missing}")
-    if "asgi_testkit/py.typed" not in contents:
-        session.error("py.typed is missing in the wheel")
     if stray := [name for name in contents if not name.startswith(("asgi_testkit/", "asgi_testkit-"))]:
         session.error(f"the wheel holds more than the package: {stray}")
     return built_sdist, built_wheel

@@ -20,7 +20,9 @@ import asgi_testkit
 #: What a reader has at hand. Other plugins are not loaded; these are named by their modules, which nobody has imported.
 OPTIONS = (
     *("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin", "-p", "asgi_testkit.pytest_plugin"),
-    *("-p", "pytest_django.plugin", "-p", "no:cacheprovider"),
+    *("-p", "pytest_django.plugin", "-p", "xdist.plugin", "-p", "no:cacheprovider"),
+    # A page that shows settings need not tell of this one, of which pytest-asyncio only warns.
+    *("-W", 'ignore:The configuration option "asyncio_default_fixture_loop_scope":pytest.PytestDeprecationWarning'),
     *("-o", "python_files=*.py"),  # what is no test is imported at least
 )
 

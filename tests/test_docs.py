@@ -1,4 +1,4 @@
-"""Every Python snippet of README.md and the docs is run. docs/contributing.md tells authors of pages how."""
+"""Every Python snippet of README.md, the docs and SKILL.md is run. docs/contributing.md tells authors of pages how."""
 
 import ast
 import os
@@ -15,7 +15,9 @@ from markdown_it import MarkdownIt
 import asgi_testkit
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PACKAGE = Path(asgi_testkit.__file__).parent
+SKILL = PACKAGE / ".agents" / "skills" / "asgi-testkit" / "SKILL.md"
+PAGES = [ROOT / "README.md", SKILL, *sorted((ROOT / "docs").glob("**/*.md"))]
 
 #: MyST directives whose content is code, or reStructuredText, and not Markdown again.
 CODE_DIRECTIVES = ("{code", "{sourcecode", "{doctest", "{eval-rst")
@@ -106,7 +108,7 @@ def pages() -> Iterator[subprocess.Popen[str]]:
     """The program that runs pytest in folders."""
     env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    env["PYTHONPATH"] = str(Path(asgi_testkit.__file__).parent.parent)  # in a checkout it may not be installed
+    env["PYTHONPATH"] = str(PACKAGE.parent)  # in a checkout it may not be installed
     command = [sys.executable, "-W", "error", str(Path(__file__).with_name("pages.py"))]
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
         yield program
@@ -129,7 +131,12 @@ def run(pages: subprocess.Popen[str], tmp_path: Path) -> Run:
     return run
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in PAGES])
+def name_of(page: Path) -> str:
+    """Return what a page is called; the package, with a page in it, may be installed elsewhere."""
+    return str(page.relative_to(ROOT if ROOT in page.parents else PACKAGE.parent))
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=name_of(path)) for path in PAGES])
 @pytest.mark.slow
 def test_the_snippets_of_a_page_run(path: Path, run: Run) -> None:
     page = files(path.read_text(encoding="utf-8"))
@@ -138,9 +145,10 @@ def test_the_snippets_of_a_page_run(path: Path, run: Run) -> None:
         assert outcome.code == 0, f"{path} (line numbers are the page's)\n{outcome.output}"
 
 
-def test_there_are_snippets_in_the_readme_and_in_the_docs() -> None:
-    readme, *docs = (files(path.read_text(encoding="utf-8")) for path in PAGES)
+def test_there_are_snippets_in_the_readme_in_the_skill_and_in_the_docs() -> None:
+    readme, skill, *docs = (files(path.read_text(encoding="utf-8")) for path in PAGES)
     assert readme
+    assert skill
     assert any(docs)
 
 

@@ -9,6 +9,7 @@ import typing
 from importlib import import_module
 from pathlib import Path
 
+import fastapi
 import pytest
 
 import asgi_testkit
@@ -39,6 +40,27 @@ def test_the_version_is_written_down_in_one_place() -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
+
+
+def skill_of(package: str) -> Path:
+    """Return where a package has what it tells programs that write code for it."""
+    return Path(".agents", "skills", package, "SKILL.md")
+
+
+def test_the_skill_lies_where_fastapi_has_its_own() -> None:
+    assert (Path(fastapi.__file__).parent / skill_of("fastapi")).is_file()
+    assert (PACKAGE / skill_of("asgi-testkit")).is_file()
+
+
+def test_the_front_matter_of_the_skill_is_its_name_and_what_it_is_for() -> None:
+    text = (PACKAGE / skill_of("asgi-testkit")).read_text(encoding="utf-8")
+    nothing, front, body = re.split(r"^---\n", text, maxsplit=2, flags=re.MULTILINE)
+    matter = dict(line.split(": ", 1) for line in front.splitlines())
+    assert (nothing, list(matter)) == ("", ["name", "description"])
+    assert matter["name"] == "asgi-testkit"  # that of its folder
+    assert 50 < len(matter["description"]) <= 1024
+    assert not re.search(r": | #|^\W", matter["description"])  # YAML takes all of it for text, unquoted
+    assert body.startswith("\n# asgi-testkit\n")
 
 
 def test_three_packages_are_needed_at_run_time_and_no_more() -> None:
