@@ -23,6 +23,7 @@ from ._standins.tally import COUNTER, told
 
 if TYPE_CHECKING:
     from ._blocking.client import TestClient
+    from ._conversation.lifespan import LifespanManager
     from ._plugin.current_test import CurrentTest
     from ._plugin.fixtures import Portal
 
@@ -261,6 +262,12 @@ def _asgi_portal(request: pytest.FixtureRequest, asgi_app: Any) -> Iterator[Port
     yield from portal(request, asgi_app)
 
 
+@pytest.fixture(scope=lifespan_scope)
+def _asgi_lifespan_of_portal(_asgi_portal: Portal) -> LifespanManager:
+    """What a blocking test gets as asgi_lifespan; pytest keeps that of async tests by that name."""
+    return _asgi_portal.manager
+
+
 @pytest.fixture
 def asgi_test_client(
     request: pytest.FixtureRequest, asgi_app: Any, asgi_client_options: dict[str, Any]
@@ -279,9 +286,10 @@ def uses_fixtures(item: pytest.Item) -> bool:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse what the fixtures cannot do, before any is set up; skips come first."""
     if uses_fixtures(item):
-        from ._plugin.runners import check
+        from ._plugin.runners import check, give_lifespan_of_portal
 
         check(item, lifespan_of_app)
+        give_lifespan_of_portal(item, lifespan_of_app)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 
 import hypothesis  # noqa: F401 - pytester puts `sys.modules` back, and what is not there before is imported each time
 import pytest
@@ -551,8 +552,41 @@ def test_ways_to_ask_of_a_blocking_test(run: Run, pytester: pytest.Pytester) -> 
         @pytest.mark.usefixtures("asgi_test_client")
         def test_unused():
             pass
+
+        def test_lifespan_by_name(request):
+            assert request.getfixturevalue("asgi_lifespan").running
     """)
-    run().assert_outcomes(passed=3)
+    run().assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("order", [["awaited", "blocking"], ["blocking", "awaited"]], ids=["awaited", "blocking"])
+def test_async_and_blocking_tests_have_a_lifespan_each(run: Run, pytester: pytest.Pytester, order: list[str]) -> None:
+    tests = {
+        "awaited": """
+            @pytest.mark.anyio
+            async def test_awaited(asgi_client, asgi_lifespan):
+                assert asgi_lifespan.state["loop"] is main.loop()
+                asgi_lifespan.state["extra"] = "awaited"
+                await asgi_client.get("/")
+                assert asgi_client.state == asgi_lifespan.state
+        """,
+        "blocking": """
+            @pytest.fixture
+            def state(asgi_lifespan):
+                asgi_lifespan.state["extra"] = "blocking"
+                return asgi_lifespan.state
+
+            def test_blocking(asgi_test_client, state):
+                assert state["loop"] is asgi_test_client.portal.call(main.loop)
+                asgi_test_client.get("/")
+                assert asgi_test_client.state == state
+        """,
+    }
+    pytester.makeconftest(ANYIO_CONFTEST.format(scope="session", backend='"asyncio"'))
+    first, second = (dedent(tests[name]) for name in order)
+    last = "def test_startups():\n    assert len(main.startups) == 2"
+    pytester.makepyfile(f"import main, pytest\n{first}{second}{first.replace('def test_', 'def test_again_')}{last}")
+    run("anyio", asgi_lifespan_scope="session").assert_outcomes(passed=4)
 
 
 def test_a_blocking_client_in_an_async_test_has_a_loop_of_its_own(run: Run, pytester: pytest.Pytester) -> None:

@@ -87,6 +87,20 @@ def finish_with(fixturedef: Any, request: Any, needed: str) -> None:
     other.addfinalizer(partial(fixturedef.finish, request=request))
 
 
+def give_lifespan_of_portal(item: Any, ours: Any) -> None:
+    """Have a blocking test get the lifespan of its portal as asgi_lifespan.
+
+    Where that lasts for more than a test, pytest would give it what an async test has started, in another event loop.
+
+    Args:
+        item: The test.
+        ours: The function of `asgi_lifespan`, unless the test has another one by that name.
+    """
+    if runner_of(item) is None and fixture_of(item, "asgi_lifespan").func is ours:
+        definition = fixture_of(item, "_asgi_lifespan_of_portal")
+        item._fixtureinfo.name2fixturedefs["asgi_lifespan"] = (definition,)  # noqa: SLF001 - nor for that
+
+
 def is_wider(scope: Scope, than: Scope) -> bool:
     """Whether a scope is wider than another."""
     return SCOPES.index(scope) > SCOPES.index(than)
