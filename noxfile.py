@@ -200,10 +200,12 @@ def release(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Run the example suites, each in its own folder, as its reader would."""
-    session.install(".", *group("examples"))
+    session.install(".", *group("examples"), *group("postgres"))
     for example in EXAMPLES:
         with session.chdir(example):
             session.run("python", "-m", "pytest", *session.posargs)
+            for settings in sorted(Path().glob("pytest-*.ini")):  # the same suite, run by another plugin
+                session.run("python", "-m", "pytest", "-c", str(settings), *session.posargs)
 
 
 @nox.session

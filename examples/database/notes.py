@@ -7,7 +7,7 @@ from typing import Annotated, TypedDict
 from fastapi import Depends, FastAPI, HTTPException, Request
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -28,6 +28,7 @@ class State(TypedDict):
     """What the lifespan shares with the requests."""
 
     engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
 
 
 def lifespan(database_url: str) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
@@ -38,15 +39,15 @@ def lifespan(database_url: str) -> Callable[[FastAPI], AbstractAsyncContextManag
         engine = create_async_engine(database_url)
         async with engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
-        yield {"engine": engine}
+        yield {"engine": engine, "sessions": async_sessionmaker(engine, expire_on_commit=False)}
         await engine.dispose()
 
     return run
 
 
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """Give each request a session of its own. The tests put theirs in its place."""
-    async with AsyncSession(request.state.engine, expire_on_commit=False) as session:
+    """Give each request a session of its own. The tests put theirs in the place of `sessions`."""
+    async with request.state.sessions() as session:
         yield session
 
 
