@@ -286,9 +286,10 @@ def uses_fixtures(item: pytest.Item) -> bool:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse what the fixtures cannot do, before any is set up; skips come first."""
     if uses_fixtures(item):
-        from ._plugin.runners import check, give_lifespan_of_portal
+        from ._plugin.runners import check, end_other_apps, give_lifespan_of_portal
 
         check(item, lifespan_of_app)
+        end_other_apps(item, lifespan_of_app)
         give_lifespan_of_portal(item, lifespan_of_app)
 
 

@@ -268,6 +268,46 @@ def test_a_suite_can_have_apps_and_options_of_its_own(run: Run, pytester: pytest
     run("anyio").assert_outcomes(passed=4)
 
 
+@pytest.mark.parametrize("plugin", ["anyio", "asyncio"])
+def test_a_module_can_have_an_app_of_its_own_among_others(run: Run, pytester: pytest.Pytester, plugin: str) -> None:
+    tests = f"""
+        import main, pytest
+
+        @pytest.mark.{plugin}
+        async def test_awaited(asgi_client, asgi_lifespan):
+            await asgi_client.get("/")
+            assert repr(asgi_client.app) == repr(asgi_lifespan.app) == name
+
+        def test_blocking(asgi_test_client, asgi_lifespan):
+            asgi_test_client.get("/")
+            assert repr(asgi_test_client.app) == repr(asgi_lifespan.app) == name
+    """
+    apps = {
+        "test_1": 'name = "<app>"',
+        "test_2": """
+            name = "<mine>"
+
+            async def mine(scope, receive, send):
+                await main.app(scope, receive, send)
+
+            @pytest.fixture(scope="session")
+            def asgi_app():
+                return mine
+        """,
+        "test_3": """
+            name = "<app>"
+
+            def test_startups():
+                assert len(main.startups) == 6
+        """,
+    }
+    pytester.makeconftest(ANYIO_CONFTEST.format(scope="session", backend='"asyncio"'))
+    pytester.makepyfile(**{name: dedent(tests) + dedent(source) for name, source in apps.items()})
+    loops = {f"asyncio_default_{each}_loop_scope": "session" for each in ("test", "fixture")}
+    plugins, settings = (["anyio"], {}) if plugin == "anyio" else (["pytest_asyncio.plugin"], loops)
+    run(*plugins, asgi_lifespan_scope="session", **settings).assert_outcomes(passed=7)
+
+
 def test_the_options_reach_the_lifespan_and_its_loop(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest, sniffio

@@ -20,6 +20,9 @@ SCOPES: tuple[Scope, ...] = ("function", "class", "module", "package", "session"
 #: What the marker takes.
 MARKER_OPTIONS = ("raise_server_exceptions", "lifespan", "timeout", "background", "strict", "scope")
 
+#: The fixtures that start an app, and the definition of asgi_app that they have last been asked for with.
+_RUNNING_FOR = pytest.StashKey[dict[Any, Any]]()
+
 #: The first version of pytest-asyncio that lets another plugin say what a fixture is.
 _PYTEST_ASYNCIO = (1, 1)
 
@@ -99,6 +102,23 @@ def give_lifespan_of_portal(item: Any, ours: Any) -> None:
     if runner_of(item) is None and fixture_of(item, "asgi_lifespan").func is ours:
         definition = fixture_of(item, "_asgi_lifespan_of_portal")
         item._fixtureinfo.name2fixturedefs["asgi_lifespan"] = (definition,)  # noqa: SLF001 - nor for that
+
+
+def end_other_apps(item: Any, ours: Any) -> None:
+    """Shut down what runs for another asgi_app than that of a test.
+
+    A module, or a class, may have a fixture by that name. pytest would go on with what was started for another one.
+
+    Args:
+        item: The test.
+        ours: The function of `asgi_lifespan`, unless the test has another one by that name.
+    """
+    app, running_for = fixture_of(item, "asgi_app"), item.config.stash.setdefault(_RUNNING_FOR, {})
+    lifespan = fixture_of(item, "asgi_lifespan")
+    for definition in [lifespan] * (lifespan.func is ours) + [fixture_of(item, "_asgi_portal")]:
+        if running_for.get(definition, app) is not app:
+            definition.finish(item._request)  # noqa: SLF001 - nor for that
+        running_for[definition] = app
 
 
 def is_wider(scope: Scope, than: Scope) -> bool:
