@@ -1,0 +1,1 @@
+"""A suite of 200 tests, and the app that it tests."""
