@@ -23,7 +23,7 @@ from ._standins.tally import COUNTER, told
 
 if TYPE_CHECKING:
     from ._blocking.client import TestClient
-    from ._conversation.lifespan import LifespanManager
+    from ._client.lifespan import LifespanManager
     from ._plugin.current_test import CurrentTest
     from ._plugin.fixtures import Portal
 

@@ -21,7 +21,7 @@ from asgi_testkit._record import transcript as _transcript
 from asgi_testkit._record.as_json import conversations
 from asgi_testkit._record.har import har
 from asgi_testkit._record.transcript import transcript
-from asgi_testkit.starlette import TestClient as DropIn
+from asgi_testkit.starlette import TestClient as StarletteClient
 
 from .faces import Face
 from .har import checked
@@ -115,20 +115,18 @@ def test_messages_that_nobody_has_received_are_told(face: Face) -> None:
         assert f"2 of them not received by the test: '{'x' * 80}', 'bye'" in told(client)
 
 
-def test_messages_of_a_drop_in_that_nobody_has_received_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_that_nobody_has_received_from_the_drop_in_are_told() -> None:
     async def talkative(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await accept(send)
         await say(send, "hello")
         await send({"type": "websocket.send", "bytes": b"bye"})
-        await send({"type": "websocket.close"})
+        await send({"type": "websocket.close", "code": 1000})
 
-    recorder = _recorder.Recorder()
-    monkeypatch.setattr(observer, "current", recorder)
-    with DropIn(talkative).websocket_connect("/ws"):
-        pass
-    [record] = recorder.records
-    assert record.not_received[:2] == ["'hello'", "b'bye'"]
+    client = StarletteClient(talkative, record=True)
+    with client.websocket_connect("/ws") as session:
+        assert session.receive_text() == "hello"
+    assert "1 of them not received by the test: b'bye'" in client.transcript()
 
 
 def test_an_app_that_passes_on_that_the_client_has_gone_is_told_in_a_line(face: Face) -> None:

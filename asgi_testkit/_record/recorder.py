@@ -219,7 +219,7 @@ class Recorder(Observer):
         if reason is not None:
             record.left_by = type(reason).__name__
         if isinstance(conversation, WebSocketConnection):
-            record.not_received = [_shortly(message) for message in conversation.not_taken]
+            record.not_received = [_shown(message[:SHOWN_OF_MESSAGE]) for message in conversation.not_taken]
         if record.lasted is not None:
             del self._of[id(conversation)]
 
@@ -294,13 +294,6 @@ def _last_lines(error: BaseException) -> list[str]:
     """Return the last lines of a traceback, without what is ours, and without the source."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     return [f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames[-FRAMES_SHOWN:]]
-
-
-def _shortly(message: Any) -> str:
-    """Return the beginning of what a message carries; a drop-in keeps messages as the app has sent them."""
-    if isinstance(message, dict):
-        message = message.get("text") or message.get("bytes") or message
-    return _shown(message[:SHOWN_OF_MESSAGE] if isinstance(message, str | bytes) else message)
 
 
 def _shown(thing: object) -> str:

@@ -178,6 +178,13 @@ class LenientConnection(WebSocketConnection):
         self.thread = threading.get_ident()
         await super().start()
 
+    @property
+    def not_taken(self) -> list[str | bytes]:
+        """The data that the test has not received. What is kept here are messages, of any kind."""
+        messages: list[Any] = [*super().not_taken]
+        data = [message.get(kind) for message in messages for kind in ("text", "bytes")]
+        return [each for each in data if isinstance(each, str | bytes)]
+
     def put(self, message: Message) -> None:
         """Leave a message for the app, whatever it is."""
         self._incoming.append((message, 0))
