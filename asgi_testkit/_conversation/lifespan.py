@@ -37,7 +37,6 @@ class Lifespan:
         listener: Who hears of it, besides the one who hears of all.
     """
 
-    home: HomeLoop | None = None
     stand_in: bool = False
     listener: Observer | None = None
 
@@ -56,6 +55,7 @@ class Lifespan:
         self.state: dict[str, Any] = {}
         self.scope: Scope = {}
         self.supported: bool = False
+        self.home: HomeLoop | None = None
         self._call = as_single_callable(app)
         self._mode = lifespan
         self._timeouts: dict[Phase, float | None] = {
