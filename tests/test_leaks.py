@@ -125,13 +125,23 @@ def test_what_an_awaited_test_leaves_open(run: Run, case: str, mark: str) -> Non
     assert "; " not in out.partition("has left open: ")[2].partition("\n")[0]
 
 
-@pytest.mark.parametrize("case", ["an unread response", "a session", "a client"])
+BLOCKING = {
+    "an unread response": ("left = client.send(client.build_request('GET', '/stream'), stream=True)", "left.close()"),
+    "a session": ("left = client.websocket_connect('/ws')\n    left.__enter__()", "left.__exit__()"),
+    "a client": ("left = TestClient(app)\n    left.__enter__()", "left.close()"),
+}
+
+
+@pytest.mark.parametrize("case", BLOCKING)
 def test_what_a_blocking_test_leaves_open(run: Run, case: str) -> None:
-    source, told = LEFT[case]
-    source = source.replace("await ", "").replace("Async", "Test").replace("__aenter__", "__enter__")
-    out = run(f"def test_it():\n    global client\n    client = None\n    {source}\n", "-W", "always")
+    leave, close = BLOCKING[case]
+    source = (
+        f"client = TestClient(app)\n\ndef test_it():\n    global left\n    {leave}\n\ndef test_other():\n    {close}"
+    )
+    out = run(source, "-W", "always")
+    assert "2 passed, " in out
     assert "ResourceWarning: test_suite.py::test_it has left open: " in out
-    assert told in out
+    assert LEFT[case][1] in out
 
 
 def test_with_warnings_as_errors_the_test_that_has_left_it_fails(run: Run) -> None:
