@@ -64,6 +64,10 @@ def prepare(project: Project, folder: Path, ours: Path) -> Workshop:
     return Workshop(project, place / "tree", python)
 
 
+#: Where a project may have settings for pytest, and what they begin with there.
+SETTINGS = {"pytest.ini": "", "tox.ini": "[pytest]", "setup.cfg": "[tool:pytest]", "pyproject.toml": "[tool.pytest"}
+
+
 def unpack(project: Project, place: Path) -> None:
     # pip has to have the build's metadata, and takes the session's backends for that: an environment for each build
     # would take longer than all the rest.
@@ -77,6 +81,14 @@ def unpack(project: Project, place: Path) -> None:
         supplied = place / "tree" / path
         supplied.parent.mkdir(parents=True, exist_ok=True)
         supplied.write_text(text, encoding="utf-8")
+    if not has_settings(place / "tree"):  # pytest would take those of this project, within which the place may lie
+        (place / "tree" / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+
+
+def has_settings(tree: Path) -> bool:
+    """Whether a project has settings for pytest."""
+    files = [(tree / name, section) for name, section in SETTINGS.items() if (tree / name).is_file()]
+    return any(section in path.read_text(encoding="utf-8") for path, section in files)
 
 
 def command(*words: str | Path) -> None:
