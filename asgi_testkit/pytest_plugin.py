@@ -244,14 +244,14 @@ def lifespan_of_app(asgi_app: Any) -> None:
     """The running app: a LifespanManager, started up and shut down in the loop of the test."""
 
 
-asgi_lifespan = pytest.fixture(scope=lifespan_scope, name="asgi_lifespan")(lifespan_of_app)
+asgi_lifespan: Any = pytest.fixture(scope=lifespan_scope, name="asgi_lifespan")(lifespan_of_app)
 
 
 def client_of_app(asgi_app: Any, asgi_client_options: Any) -> None:
     """An AsyncClient of the app of asgi_lifespan, new for each test. For async tests, whichever plugin runs them."""
 
 
-asgi_client = pytest.fixture(name="asgi_client")(client_of_app)
+asgi_client: Any = pytest.fixture(name="asgi_client")(client_of_app)
 
 
 @pytest.fixture(scope=lifespan_scope)

@@ -157,7 +157,7 @@ class LentLoop:
 
     def __init__(self, lender: LoopThread, first: Callable[[], Awaitable[object]]) -> None:
         """Run `first` in it."""
-        self.hop = lender.hop
+        self.hop: ThreadHop = lender.hop
         self._lender = lender
         self.hop.call(first, name="startup")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._conversation.lifespan import Lifespan
+from .._conversation.observer import Observer
 from .._record.recorder import Recorder
 from .._record.recording import Recording
 from .._types import ASGIApp, LifespanMode, public
@@ -47,4 +48,5 @@ class LifespanManager(Recording, Lifespan):
             ValueError: `lifespan` is none of the three, or a timeout is NaN.
         """
         super().__init__(app, startup_timeout, shutdown_timeout, lifespan=lifespan)
-        self.listener = self._recorder = Recorder() if record else None
+        self._recorder: Recorder | None = Recorder() if record else None
+        self.listener: Observer | None = self._recorder

@@ -59,7 +59,7 @@ class Conversation(ABC):
     _sending = 0  # calls of the app that are held back in send()
     _told = False  # whether one of them has told the app of the disconnect
     _disconnected = False
-    closed = False
+    closed: bool = False
     _called_off = False  # whether the client's call was cancelled while it waited for the app
     _reported = False
 
@@ -76,7 +76,7 @@ class Conversation(ABC):
         self.stand_in: bool = opening.stand_in
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self.for_client: Wakeup = Wakeup()
-        self._raises_after_disconnect = spec_version(self.scope) >= (2, 4)
+        self._raises_after_disconnect: bool = spec_version(self.scope) >= (2, 4)
 
     # For tests
 
