@@ -151,13 +151,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     one_of(LIFESPAN_SCOPE, SCOPES, config.getini(LIFESPAN_SCOPE))
     one_of(TRANSCRIPT, TRANSCRIPTS, wanted(config))
-    if not hasattr(config, "workerinput"):  # the controller of pytest-xdist writes for all of its workers
-        for option in asked_files(config):
-            from ._plugin.files import FILES as KINDS
+    # The controller of pytest-xdist writes for all of its workers.
+    for option in [] if hasattr(config, "workerinput") else asked_files(config):
+        from ._plugin.files import FILES as KINDS
 
-            file = KINDS[option](option, config.getoption(option))
-            config.pluginmanager.register(file)
-            config.add_cleanup(file.close)
+        file = KINDS[option](option, config.getoption(option))
+        config.pluginmanager.register(file)
+        config.add_cleanup(file.close)
 
 
 def one_of(setting: str, values: tuple[str, ...], value: str) -> None:

@@ -8,12 +8,14 @@ import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis  # noqa: F401 - pytester puts `sys.modules` back, and what is not there before is imported each time
 import pytest
 import trio  # noqa: F401
 
 import asgi_testkit
+from asgi_testkit._plugin.leaks import Leaks
 
 Run = Callable[..., str]
 
@@ -42,6 +44,8 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b"two"})
         if scope["path"] == "/background":
             await anyio.sleep_forever()
+        if scope["path"] == "/fails":
+            raise ZeroDivisionError
 
 async def no_lifespan(scope, receive, send):
     assert scope["type"] == "http"
@@ -102,6 +106,10 @@ LEFT = {
     "background work": (
         "global kept\n    kept = AsyncClient(app, background='detach')\n    await kept.get('/background')",
         "GET /background: the application runs ",
+    ),
+    "background work that has failed": (
+        "global kept\n    kept = AsyncClient(app, background='detach')\n    await kept.get('/fails')",
+        "GET /fails: the application raised ZeroDivisionError() after its response, and its client was not closed",
     ),
 }
 
@@ -261,3 +269,25 @@ def test_with_tracemalloc_the_line_is_told(run: Run) -> None:
         tracemalloc.stop()
     assert "Object allocated at:" in out
     assert "kept = await client.send" in out.partition("Object allocated at:")[2]
+
+
+class Conversation:
+    """What an observer hears of."""
+
+    scope: Any = None
+    stand_in = False
+    app_exception = None
+    app_returned = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def test_what_was_collected_is_told_and_a_lifespan_that_was_is_not() -> None:
+    leaks = Leaks()
+    again = Conversation("GET /one")
+    leaks.started(again)
+    leaks.started(again)  # as if it were another one at the place of the first
+    leaks.started(Conversation(""))
+    with pytest.warns(ResourceWarning, match="^test has left open: GET /one whose .*; GET /one whose .*$"):
+        leaks.tell("test")

@@ -647,9 +647,9 @@ def test_the_numbers_of_the_flag_are_the_same_with_transcripts(run: Run) -> None
 @pytest.mark.usefixtures("said")
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["one process", "two workers"])
 def test_conversations_are_written_as_json_with_the_outcome_of_their_test(
-    run_program: Run, said: pytest.Pytester, workers: list[str]
+    run: Run, run_program: Run, said: pytest.Pytester, workers: list[str]
 ) -> None:
-    run_program("--asgi-transcript-json=said.jsonl", *workers)
+    (run_program if workers else run)("--asgi-transcript-json=said.jsonl", *workers)
     lines = [json.loads(line) for line in (said.path / "said.jsonl").read_text(encoding="utf-8").splitlines()]
     seen = Counter((line["test"].partition("::")[2], line["outcome"], line["target"]) for line in lines)
     assert seen == {
@@ -665,9 +665,9 @@ def test_conversations_are_written_as_json_with_the_outcome_of_their_test(
 @pytest.mark.usefixtures("said")
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["one process", "two workers"])
 def test_har_has_a_page_for_each_test_that_said_something(
-    run_program: Run, said: pytest.Pytester, workers: list[str]
+    run: Run, run_program: Run, said: pytest.Pytester, workers: list[str]
 ) -> None:
-    run_program("--asgi-har=said.har", "--asgi-transcript=off", *workers)
+    (run_program if workers else run)("--asgi-har=said.har", "--asgi-transcript=off", *workers)
     log = checked(json.loads((said.path / "said.har").read_text(encoding="utf-8")))["log"]
     titles = {page["id"]: page["title"].partition("::")[2] for page in log["pages"]}
     paths = [(titles[entry["pageref"]], entry["request"]["url"].partition("testserver")[2]) for entry in log["entries"]]
@@ -676,6 +676,16 @@ def test_har_has_a_page_for_each_test_that_said_something(
         + [("test_fails", path) for path in ("/setup", "/fails?token=***", "/teardown")]
         + [("test_fails_at_its_end", path) for path in ("/setup", "/early", "/late", "/teardown")]
     )
+
+
+def test_where_no_test_brings_a_client_there_is_nothing_to_tell(
+    run: Run, folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.makepyfile(test_suite="def test_it():\n    assert False")
+    monkeypatch.delitem(sys.modules, "asgi_testkit._conversation.task")
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*transcript*")
 
 
 def test_a_file_that_cannot_be_written_is_an_error(run: Run) -> None:

@@ -202,6 +202,13 @@ def test_only_the_last_conversations_are_kept_and_a_long_text_loses_its_beginnin
         assert lines[-1].endswith(f"/{_recorder.CONVERSATIONS_KEPT}")
 
 
+class Observed:
+    scope: Any = None
+    stand_in = False
+    app_exception = None
+    app_returned = False
+
+
 class Odd:
     def __repr__(self) -> str:
         raise ValueError
@@ -211,12 +218,6 @@ class Odd:
     "message", [None, {"type": "x", "body": 5}, Odd(), {"type": "http.response.start", "headers": 5}]
 )
 def test_whatever_is_sent_is_recorded_without_a_complaint(message: Any) -> None:
-    class Observed:
-        scope: Any = None
-        stand_in = False
-        app_exception = None
-        app_returned = False
-
     record = _recorder.Record(Observed())
     record.add(message, to_app=False)
     [event] = record.events
@@ -358,7 +359,13 @@ def test_har_of_what_has_no_response_and_of_bytes(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/slow":
             await anyio.sleep_forever()
-        await send({"type": "http.response.start", "status": 299, "headers": [(b"set-cookie", b"a;;=\xff")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 299,
+                "headers": [(b"set-cookie", b"a;;=\xff"), (b"set-cookie", b"a,b=c")],
+            }
+        )
         await body(send, b"\xff\xfe")
 
     with face.bare(app, record=True, timeout=0.05, disconnect_grace=0) as client:
@@ -370,3 +377,28 @@ def test_har_of_what_has_no_response_and_of_bytes(face: Face) -> None:
     assert slow["response"]["_error"].startswith("ReadTimeout: GET /slow: 0.05 seconds passed")
     assert (odd["response"]["status"], odd["response"]["statusText"]) == (299, "")
     assert odd["response"]["content"] == {"size": 2, "mimeType": "", "text": "//4=", "encoding": "base64"}
+
+
+def test_what_comes_of_an_unknown_conversation_is_no_trouble() -> None:
+    recorder, unknown = _recorder.Recorder(), Observed()
+    recorder.received(unknown, {"type": "http.request"})
+    recorder.sent(unknown, {"type": "http.response.start"})
+    recorder.waited_too_long(unknown, TimeoutError())
+    recorder.left(unknown, None)
+    recorder.ended(unknown)
+    assert not recorder.records
+
+
+def test_two_who_listen_hear_of_all() -> None:
+    recorders = _recorder.Recorder(), _recorder.Recorder()
+    both = observer.together(*recorders)
+    assert both is not None
+    both.opened(None)
+    both.started(Observed())
+    assert [len(recorder.records) for recorder in recorders] == [1, 1]
+
+
+def test_a_request_without_a_host_has_none_in_its_command(face: Face) -> None:
+    with face.bare(hello, record=True, scope={"headers": []}) as client:
+        client.get()
+        assert told(client)[-1] == "curl -i http://127.0.0.1:8000/"

@@ -1147,3 +1147,13 @@ def test_using_something_in_another_loop_than_its_own_names_both_and_says_what_t
     assert "anyio_backend" in text
     assert text.count(type(first).__name__) >= 2
     assert first is not second
+
+
+def test_code_that_was_generated_is_nobody_s_own() -> None:
+    namespace: dict[str, Any] = {}
+    exec("async def generated():\n    import anyio\n    await anyio.sleep_forever()", namespace)
+    coroutine = namespace["generated"]()
+    text = _frames.where_suspended(coroutine)
+    coroutine.close()
+    assert 'File "<string>", line 1, in generated' in text
+    assert "  in its own task:" not in text

@@ -70,9 +70,8 @@ def where_suspended(coroutine: Any, marked: object = None, *, leave_out: Contain
     frames = [frame for frame in _frames(coroutine) if frame.f_globals.get("__name__") not in leave_out]
     own = _told(frames)
     others: list[list[str]] = []
-    if marked is not None:
-        with suppress(Exception):  # what is looked at there is nobody's promise
-            others = list(_elsewhere(marked, {id(frame) for frame in frames}))
+    with suppress(Exception):  # what is looked at there is nobody's promise
+        others = list(_elsewhere(marked, {id(frame) for frame in frames}))
     if not (own or others):
         return _innermost(frames)
     heading = ["  in its own task:"] if own and others else []

@@ -140,11 +140,6 @@ async def app_in_app() -> None:
         await client.get("/")
 
 
-@app.get("/middleware/endpoint")
-async def behind_middleware() -> None:
-    await sleep()
-
-
 @app.websocket("/websocket")
 async def websocket(socket: WebSocket) -> None:
     await socket.accept()
