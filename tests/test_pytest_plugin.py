@@ -560,6 +560,9 @@ def client():
 def test_passes(client):
     client.get("/passes")
 
+def test_skips(client):
+    pytest.skip()
+
 def test_fails(client):
     client.get("/fails?token=abcdef")
     assert not client
@@ -654,6 +657,7 @@ def test_conversations_are_written_as_json_with_the_outcome_of_their_test(
     seen = Counter((line["test"].partition("::")[2], line["outcome"], line["target"]) for line in lines)
     assert seen == {
         **dict.fromkeys([("test_passes", "passed", path) for path in ("/setup", "/passes", "/teardown")], 1),
+        **dict.fromkeys([("test_skips", "skipped", path) for path in ("/setup", "/teardown")], 1),
         **dict.fromkeys([("test_fails", "failed", path) for path in ("/setup", "/fails?token=***", "/teardown")], 1),
         **dict.fromkeys(
             [("test_fails_at_its_end", "failed", path) for path in ("/setup", "/early", "/late", "/teardown")], 1
@@ -673,6 +677,7 @@ def test_har_has_a_page_for_each_test_that_said_something(
     paths = [(titles[entry["pageref"]], entry["request"]["url"].partition("testserver")[2]) for entry in log["entries"]]
     assert sorted(paths) == sorted(
         [("test_passes", path) for path in ("/setup", "/passes", "/teardown")]
+        + [("test_skips", path) for path in ("/setup", "/teardown")]
         + [("test_fails", path) for path in ("/setup", "/fails?token=***", "/teardown")]
         + [("test_fails_at_its_end", path) for path in ("/setup", "/early", "/late", "/teardown")]
     )

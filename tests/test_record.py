@@ -402,3 +402,15 @@ def test_a_request_without_a_host_has_none_in_its_command(face: Face) -> None:
     with face.bare(hello, record=True, scope={"headers": []}) as client:
         client.get()
         assert told(client)[-1] == "curl -i http://127.0.0.1:8000/"
+
+
+def test_of_what_is_forgotten_nothing_is_kept_but_what_goes_on() -> None:
+    recorder, going_on, gone = _recorder.Recorder(), Observed(), Observed()
+    recorder.started(going_on)
+    recorder.started(gone)
+    records = weakref.WeakSet(recorder.records)
+    del gone
+    recorder.forget()
+    assert not recorder.records
+    recorder.sent(going_on, {"type": "http.response.start"})
+    assert [len(record.events) for record in records] == [1]
