@@ -99,10 +99,11 @@ STARTUPS: dict[Scope, int] = {"function": 4, "class": 3, "module": 2, "package":
 
 BACKENDS = {
     "asyncio": '"asyncio"',
-    "eager": '"asyncio", {"loop_factory": eager}',
     "uvloop": '"asyncio", {"use_uvloop": True}',
     "trio": '"trio"',
 }
+if sys.version_info >= (3, 12):  # pragma: 3.12+
+    BACKENDS["eager"] = '"asyncio", {"loop_factory": eager}'
 
 
 ANYIO_CONFTEST = """
@@ -180,8 +181,6 @@ def test_pytest_asyncio(run: Run, pytester: pytest.Pytester, lifespan: Scope, lo
 @pytest.mark.parametrize("loop", SCOPES)
 @pytest.mark.parametrize("lifespan", SCOPES)
 def test_anyio(run: Run, pytester: pytest.Pytester, lifespan: Scope, loop: Scope, backend: str) -> None:
-    if backend == "eager" and sys.version_info < (3, 12):  # pragma: <3.12
-        pytest.skip("eager tasks came with Python 3.12")
     pytester.makeconftest(ANYIO_CONFTEST.format(scope=loop, backend=BACKENDS[backend]))
     marks = "import pytest\npytestmark = pytest.mark.anyio"
     pytester.makepyfile(test_a=MATRIX.replace("{marks}", marks), test_b=MORE.replace("{marks}", marks))
