@@ -250,7 +250,7 @@ class Recorder(Observer):
 
     def look(self) -> None:
         """Note where the apps are suspended that still run."""
-        for record in self.records:
+        for record in list(self.records):  # a thread may begin one meanwhile
             conversation = record.conversation()
             if record.outcome == "running" and isinstance(conversation, Conversation):
                 with suppress(Exception):  # another thread may run it
