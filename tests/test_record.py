@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import json
+import sys
 import weakref
 from typing import Any
 
@@ -332,6 +333,11 @@ def test_the_check_of_har_notices(change: dict[str, Any]) -> None:
 
 def test_har_of_nothing() -> None:
     assert checked(har({}))["log"]["entries"] == []
+
+
+def test_har_of_a_package_that_is_not_installed_names_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    assert checked(har({}))["log"]["creator"] == {"name": "asgi-testkit", "version": ""}
 
 
 def test_har_is_read_by_another_program(face: Face) -> None:

@@ -6,11 +6,11 @@ WebSocket messages are where Chrome and Playwright put them, in ``_webSocketMess
 from __future__ import annotations
 
 import base64
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -40,7 +40,10 @@ def har(pages: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Any]:
 
 
 def _creator() -> dict[str, str]:
-    return {"name": "asgi-testkit", "version": sys.modules[__name__.partition(".")[0]].__version__}
+    try:
+        return {"name": "asgi-testkit", "version": version("asgi-testkit")}
+    except PackageNotFoundError:  # it runs out of a folder
+        return {"name": "asgi-testkit", "version": ""}
 
 
 def _entry(told: Mapping[str, Any], page: str) -> dict[str, Any]:
