@@ -13,7 +13,6 @@ from .._conversation import observer
 from .._conversation.conversation import Conversation
 from .._conversation.http import HTTPExchange
 from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoint
-from .._conversation.observer import together
 from .._conversation.opening import Opening
 from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
@@ -190,7 +189,7 @@ class AppTransport(Recording, Generic[Request, Response]):
     def _opening(self, call: SingleCallable, request: httpx.Request, scope: Scope, options: ExchangeOptions) -> Opening:
         timeouts = timeouts_of(request.extensions)
         make_error = partial(error_for, request)
-        heard_by = observer.current if self._recorder is None else together(self._recorder, observer.current)
+        heard_by = observer.current if self._recorder is None else observer.together(self._recorder, observer.current)
         return Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by, self.stand_in)
 
     def har(self) -> dict[str, Any]:

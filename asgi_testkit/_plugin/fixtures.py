@@ -71,7 +71,7 @@ def app_of(config: pytest.Config) -> Any:
     return app_named(name)
 
 
-class Lifespan:
+class LifespanOptions:
     """What the lifespan of an app is to be like, by the options of the clients and the marker of the test."""
 
     def __init__(self, item: Any, request: Any) -> None:
@@ -94,7 +94,7 @@ class Lifespan:
 class Portal:
     """An app that is started once, in an event loop in another thread, for the blocking tests of a scope."""
 
-    def __init__(self, app: Any, lifespan: Lifespan) -> None:
+    def __init__(self, app: Any, lifespan: LifespanOptions) -> None:
         self.manager = lifespan.manager(app)
         self.loop = LoopThread(lifespan.backend, lifespan.backend_options, self.manager.__aenter__)
 
@@ -105,7 +105,7 @@ class Portal:
 
 def portal(request: Any, app: Any) -> Iterator[Portal]:
     """Start the app; when the scope of the fixture ends, shut it down."""
-    started = Portal(app, Lifespan(item_of(request), request))
+    started = Portal(app, LifespanOptions(item_of(request), request))
     yield started
     started.close()
 
@@ -196,7 +196,7 @@ def _dress(fixturedef: Any, request: Any) -> tuple[Any, tuple[str, ...]]:
     elif runner is None:
         body, argnames = _portal_body, ("_asgi_portal",)
     else:
-        body, argnames = _lifespan_body(Lifespan(item, request)), ("asgi_app",)
+        body, argnames = _lifespan_body(LifespanOptions(item, request)), ("asgi_app",)
     if runner is not None and runner.name == "pytest-asyncio":
         sys.modules["pytest_asyncio"].fixture(loop_scope=runner.loop_scope)(body)
     needs = {*argnames} - {*fixturedef.argnames}
@@ -215,7 +215,7 @@ def _portal_body(_asgi_portal: Portal) -> LifespanManager:
     return _asgi_portal.manager
 
 
-def _lifespan_body(lifespan: Lifespan) -> Callable[..., AsyncIterator[LifespanManager]]:
+def _lifespan_body(lifespan: LifespanOptions) -> Callable[..., AsyncIterator[LifespanManager]]:
     async def asgi_lifespan(asgi_app: Any) -> AsyncIterator[LifespanManager]:
         async with lifespan.manager(asgi_app) as manager:
             yield manager
