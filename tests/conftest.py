@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import asgi_testkit
 
 from .backends import BACKENDS, Backend
 from .faces import AwaitedFace, BlockingFace, Face, Opener, bare, entered
@@ -75,3 +78,12 @@ def face(request: pytest.FixtureRequest) -> Face:
     """Makes clients: awaited ones on each backend, and blocking ones, whose own tests know all loops, on two."""
     made: Face = request.param
     return made
+
+
+@pytest.fixture
+def plain_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a pytest that a test starts find this package, no options of ours, and no plugin that it is not told of."""
+    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # in CI, pytest cuts no line short, and says things twice
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # it takes longer to load all plugins than to run a test
+    monkeypatch.setenv("PYTHONPATH", str(Path(asgi_testkit.__file__).parent.parent))  # it may not be installed

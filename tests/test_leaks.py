@@ -7,14 +7,12 @@ import sys
 import tracemalloc
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hypothesis  # noqa: F401 - pytester puts `sys.modules` back, and what is not there before is imported each time
 import pytest
 import trio  # noqa: F401
 
-import asgi_testkit
 from asgi_testkit._plugin.leaks import Leaks
 
 Run = Callable[..., str]
@@ -22,8 +20,6 @@ Run = Callable[..., str]
 APP = """
 import anyio
 import pytest
-
-release = None
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -54,12 +50,8 @@ async def no_lifespan(scope, receive, send):
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(pytester: pytest.Pytester, plain_pytest: None) -> Run:
     """Runs a suite in this process, with each plugin that runs async tests, and returns what pytest prints."""
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # in CI, pytest cuts no line short, and says things twice
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTHONPATH", str(Path(asgi_testkit.__file__).parent.parent))
     pytester.makepyfile(main=APP)
     pytester.makeini(
         "[pytest]\nasgi_app = main:app\npythonpath = .\nasyncio_default_fixture_loop_scope = function\nminversion = 7"

@@ -7,11 +7,8 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-
-import asgi_testkit
 
 from .test_docs import ROOT, files
 
@@ -87,14 +84,10 @@ PLUGINS = ("anyio", "pytest_asyncio.plugin", "xdist", "asgi_testkit.pytest_plugi
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plain_pytest: None) -> Run:
     """Runs pytest with two workers, in processes of their own, every warning an error."""
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):
-        monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:  # this may be a worker itself
         monkeypatch.delenv(name)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTHONPATH", str(Path(asgi_testkit.__file__).parent.parent))
     pytester.makeini("[pytest]\nasgi_app = main:app\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n")
     pytester.makepyfile(main=APP)
     pytester.makeconftest(CONFTEST)

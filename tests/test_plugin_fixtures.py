@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from textwrap import dedent
 
 import hypothesis  # noqa: F401 - pytester puts `sys.modules` back, and what is not there before is imported each time
 import pytest
 import trio  # noqa: F401
 
-import asgi_testkit
 from asgi_testkit._plugin.runners import SCOPES, Scope
 
 Run = Callable[..., pytest.RunResult]
@@ -122,12 +120,8 @@ def anyio_backend():
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(pytester: pytest.Pytester, plain_pytest: None) -> Run:
     """Runs pytest in this process, every warning an error, with the plugins and settings that are given."""
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # in CI, pytest cuts no line short, and says things twice
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTHONPATH", str(Path(asgi_testkit.__file__).parent.parent))
     pytester.makepyfile(main=APP)
 
     def run(*plugins: str, **settings: str) -> pytest.RunResult:

@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import entry_points, version
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -89,12 +88,10 @@ def test_it():
 
 
 @pytest.fixture(autouse=True)
-def nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def nobody_wants_it(monkeypatch: pytest.MonkeyPatch, plain_pytest: None) -> None:
     """The tests start from an environment that says nothing."""
-    for name in (pytest_plugin.VARIABLE, "PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+    for name in (pytest_plugin.VARIABLE, "PYTEST_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # it takes longer to load all plugins than to run a test
-    monkeypatch.setenv("PYTHONPATH", str(Path(asgi_testkit.__file__).parent.parent))  # it may not be installed
 
 
 @pytest.fixture
