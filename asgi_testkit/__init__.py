@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._blocking.client import TestClient as TestClient
+    from ._blocking.live_server import LiveServer as LiveServer
     from ._blocking.session import WebSocketSession as WebSocketSession
     from ._blocking.transport import BlockingExchange as BlockingExchange
     from ._client.client import AsyncClient as AsyncClient
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ._errors import ClientDisconnected as ClientDisconnected
     from ._errors import LifespanError as LifespanError
     from ._errors import LifespanTimeout as LifespanTimeout
+    from ._errors import LiveServerError as LiveServerError
     from ._errors import WebSocketDenied as WebSocketDenied
     from ._errors import WebSocketDisconnect as WebSocketDisconnect
     from ._errors import WrongEventLoopError as WrongEventLoopError
@@ -60,6 +62,8 @@ _MODULES = {
     "LifespanError": "_errors",
     "LifespanManager": "_client.lifespan",
     "LifespanTimeout": "_errors",
+    "LiveServer": "_blocking.live_server",
+    "LiveServerError": "_errors",
     "Message": "_types",
     "Receive": "_types",
     "Scope": "_types",

@@ -8,6 +8,7 @@ What goes wrong on the way is told by whose fault it is::
      ├── ApplicationStuckError    the app was cancelled and went on all the same
      ├── LifespanError            the app said that its startup or shutdown failed
      │    └── LifespanTimeout     ... or did not say anything in time (also a TimeoutError)
+     ├── LiveServerError          the server that ``live=`` runs the app on has failed, and not the app
      └── WrongEventLoopError      the test used a client in another event loop than it was opened in
     Exception
      └── WebSocketDisconnect      the app closed the connection, or rejected the handshake
@@ -75,6 +76,14 @@ class LifespanTimeout(LifespanError, TimeoutError):  # noqa: N818 - the field's 
 
 
 @public
+class LiveServerError(RuntimeError):
+    """The server that ``live=`` runs the app on did not do its part: it ended, or broke off a connection by itself.
+
+    It is raised whatever ``raise_server_exceptions`` is.
+    """
+
+
+@public
 class WrongEventLoopError(RuntimeError):
     """A client was opened in one event loop and used in another."""
 
@@ -126,6 +135,10 @@ class ClientDisconnected(OSError):  # noqa: N818 - design: the name tells the ap
     Raised out of the app's ``send()`` where the advertised ``spec_version`` is 2.4 or later (ASGI HTTP spec,
     "Disconnected Client - send exception"). An app may let it pass: it is no failure of the app.
     """
+
+
+#: What is raised in the test in any case, whatever ``raise_server_exceptions`` is.
+ALWAYS_RAISED = (KeyboardInterrupt, SystemExit, LiveServerError)
 
 
 def tell_beside(error: BaseException, other: BaseException) -> None:

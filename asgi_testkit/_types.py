@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from socket import socket
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -27,12 +29,20 @@ LifespanMode: TypeAlias = Literal["auto", "on", "off"]
 #: IP address (or any name) and port of the peer.
 Address: TypeAlias = tuple[str, int]
 
+#: The servers that are known by name.
+ServerName: TypeAlias = Literal["uvicorn", "hypercorn", "anycorn"]
+
 
 class SingleCallable(Protocol):
     """An ASGI 3 application."""
 
     def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[Any]:
         """Handle one connection."""
+
+
+#: Runs a server: called with the app, which speaks lifespan, and with a socket that is bound and listens. It is entered
+#: when the server is to start, has started it when it yields, and is left when the server is to stop.
+ServerFactory: TypeAlias = Callable[[SingleCallable, socket], AbstractAsyncContextManager[object]]
 
 
 def public(kind: type[T], door: str = __package__) -> type[T]:

@@ -22,7 +22,7 @@ SOURCES = {
 COMMON = {"_types", "_errors"}
 
 #: A module may import those of its own room and of the rooms before it, and what is known everywhere.
-ROOMS = ("_protocol", "_conversation", "_record", "_client", "_blocking", "_plugin", "_standins")
+ROOMS = ("_protocol", "_conversation", "_record", "_live", "_client", "_blocking", "_plugin", "_standins")
 
 #: The public names. They import from all rooms, and no room imports from them.
 DOORS = {"__init__", "httpx2", "starlette", "pytest_plugin"}
@@ -30,10 +30,12 @@ DOORS = {"__init__", "httpx2", "starlette", "pytest_plugin"}
 #: What lies outside: the rooms, or modules, that may import it; for a room, those after it as well. What is not named
 #: here is free to all, if it is of the standard library, else to none. A dotted name overrules a shorter one.
 OUTSIDE = {
-    "asyncio": {"_conversation.loop"},
+    "asyncio": {"_conversation.loop", "_live.servers"},
     "trio": {"_conversation.loop", "_conversation.task"},
     "anyio": {"_conversation"},
-    "wsproto": {"_conversation.wire"},
+    "wsproto": {"_conversation.wire", "_live.websocket"},
+    "httpcore": {"_live.wire"},
+    "uvicorn": {"_live.servers"},
     "httpx": {"_client"},
     "httpx2": {"_standins"},
     "threading": {"_blocking"},

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, cast
 import anyio
 import httpx
 
-from .._client.client import CLIENT_NAME, AppClient, ClientCore, ClientOptions, Session
+from .._client.client import CLIENT_NAME, AppClient, ClientOptions, Session
 from .._client.cookies import CookieTypes
+from .._client.core import ClientCore
 from .._client.library import URL, Cookies, HTTPXClient, Request, Response, derived
 from .._client.transport import ASGITransport
 from .._types import Address, ASGIApp, LifespanMode, public
@@ -66,7 +67,7 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
         if backend not in anyio.get_all_backends():
             msg = f"backend must be one of {', '.join(anyio.get_all_backends())}, not {backend!r}"
             raise ValueError(msg)
-        transport = self._transport_of(options, app, raise_server_exceptions, root_path, client)
+        transport = self._transport_of(options, base_url, app, raise_server_exceptions, root_path, client)
         core = self._core_class(transport, startup_timeout, shutdown_timeout, lifespan)
         kind = derived(self._blocking_class, self._library, "BaseTransport")  # type: ignore[arg-type]  # types are hashable
         self._blocking: BlockingTransport = kind(transport, backend, backend_options or {}, self._library)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
+from ssl import SSLContext
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, Unpack, cast
 
 import httpx
 
-from .._conversation.lifespan import Lifespan, RunningApp
-from .._conversation.loop import HomeLoop, checkpoint
+from .._conversation.lifespan import RunningApp
 from .._protocol.app import name_of
 from .._protocol.handshake import offer
 from .._protocol.options import TransportOptions, mapping
-from .._types import Address, ASGIApp, LifespanMode, public
+from .._types import Address, ASGIApp, LifespanMode, ServerFactory, ServerName, public
 from .cookies import CookieTypes, jar_for_any_host
+from .core import ClientCore
 from .library import URL, Cookies, HTTPLibrary, HTTPXAsyncClient, Request, Response
+from .live import REFUSED, gateway_of
 from .request import RemembersHeads
 from .session import AsyncWebSocketSession
 from .transport import AppTransport, ASGITransport
@@ -45,7 +47,7 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
 
 
 class ClientOptions(TransportOptions, total=False):
-    """The options of a client that are its transport's, and those that the library's client takes."""
+    """The options of a client that are its transport's, that the library's client takes, and that a server needs."""
 
     auth: Any
     params: Any
@@ -62,81 +64,9 @@ class ClientOptions(TransportOptions, total=False):
     http1: bool
     http2: bool
 
-
-class ClientCore:
-    """Starts up and shuts down a client's app. `AsyncClient` awaits it, `TestClient` calls it from another thread.
-
-    Attributes:
-        transport: Runs the app.
-    """
-
-    def __init__(
-        self,
-        transport: AppTransport[Any, Any],
-        startup_timeout: float | None,
-        shutdown_timeout: float | None,
-        lifespan: LifespanMode,
-    ) -> None:
-        self.transport = transport
-        self._timeouts = startup_timeout, shutdown_timeout
-        self._mode = lifespan
-        self._manager = self._new_manager()
-
-    def _new_manager(self) -> Lifespan:
-        runs_already = isinstance(self.transport.app, RunningApp)  # and its state goes into each scope as it is then
-        return self._heard(
-            Lifespan(self.transport.app, *self._timeouts, lifespan="off" if runs_already else self._mode)
-        )
-
-    def _heard(self, manager: Lifespan) -> Lifespan:
-        manager.listener = self.transport.recorder
-        return manager
-
-    async def open(self, owner: str) -> None:
-        """Run the app's startup, as `LifespanManager` does. `owner` is what errors call the client."""
-        manager = self._new_manager()
-        await manager.__aenter__()
-        self._manager = manager
-        self.transport.state = manager.state
-        self.transport.home = HomeLoop(owner)
-
-    def check_loop(self) -> None:
-        """Check that the running event loop is the one that the client was opened in, if it was."""
-        if self.transport.home is not None:
-            self.transport.home.check()
-
-    async def close(self, reason: BaseException | None) -> None:
-        """See the requests to their end, then run the app's shutdown.
-
-        What goes wrong is told beside `reason`, the exception that is under way, not instead.
-        """
-        self.check_loop()
-        try:
-            await self.transport.settle(reason)
-        except BaseException as error:
-            await self._shut_down(error)
-            raise
-        await self._shut_down(reason)
-        if reason is None:
-            await checkpoint()
-
-    async def _shut_down(self, reason: BaseException | None) -> None:
-        try:
-            await self._manager.__aexit__(None, reason, None)
-        finally:
-            self.transport.home = None
-            self.transport.state = {}
-
-    def forget_loop(self) -> None:
-        """Forget the loop that it was opened in, which has died, and the lifespan with it."""
-        if self.transport.home is not None:
-            self.transport.home = None
-            self._manager = self._new_manager()
-
-    def unclosed(self) -> str:
-        """Say what is left to close; empty if nothing is."""
-        left = ["the lifespan of its app"] if self._manager.running else []
-        return ", ".join(left + self.transport.running())
+    # with a real server
+    live: ServerName | ServerFactory | Literal[False] | None
+    ssl: SSLContext | None
 
 
 class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response, Cookies, Session]):
@@ -148,13 +78,38 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
     _transport_class: ClassVar[type[AppTransport[Any, Any]]]
     _session_class: ClassVar[type[Any]]
 
+    #: Options that say nothing, as they are those of a client that is given none.
+    _usual: ClassVar[Mapping[str, Any]] = {"client": (CLIENT_NAME, 50000), "strict": False, "write_buffer": 65536}
+
     _core: ClientCore
 
-    def _transport_of(self, options: ClientOptions, /, *args: Any) -> AppTransport[Any, Any]:
-        """Make the transport of these arguments, and of its own ones among `options`, which keep the rest."""
+    def _transport_of(
+        self,
+        options: ClientOptions,
+        base_url: URL | str,
+        app: ASGIApp,
+        raises: bool,  # noqa: FBT001 - as the clients' own signatures
+        root_path: str,
+        client: Address | None,
+    ) -> AppTransport[Any, Any]:
+        """Make the transport of these arguments, and of its own ones among `options`, which keep the library's."""
         given: dict[str, Any] = options  # type: ignore[assignment]  # a dict, of which the keys are known
         own = {name: given.pop(name) for name in TransportOptions.__annotations__ if name in given}
-        return self._transport_class(*args, **own)
+        live, context = given.pop("live", None), given.pop("ssl", None)
+        transport = self._transport_class(app, raises, root_path, client, **own)
+        transport.gateway = gateway_of(
+            transport.serve_guest,
+            live,
+            context,
+            base_url=str(base_url),
+            http2=given.get("http2", False),
+            refused=self._refused_live({**own, "client": client}),
+        )
+        return transport
+
+    def _refused_live(self, given: Mapping[str, Any]) -> list[str]:
+        """Return those of the options of a transport that differ from the usual, and have no meaning on a server."""
+        return [name for name in REFUSED if name in given and given[name] != self._usual.get(name)]
 
     def _become_client(
         self, core: ClientCore, transport: object, /, *, cookies: CookieTypes | None, headers: Any, **options: Any
@@ -295,7 +250,7 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             TypeError: `app` is not an ASGI application, or an option is unknown.
             ValueError: An option makes no sense.
         """
-        transport = self._transport_of(options, app, raise_server_exceptions, root_path, client)
+        transport = self._transport_of(options, base_url, app, raise_server_exceptions, root_path, client)
         core = ClientCore(transport, startup_timeout, shutdown_timeout, lifespan)
         own = {"base_url": base_url, "cookies": cookies, "headers": headers, "follow_redirects": follow_redirects}
         self._become_client(core, transport, **own, **options)

@@ -25,13 +25,15 @@ from .._record.as_json import conversations
 from .._record.har import har
 from .._record.recorder import Recorder
 from .._record.recording import Recording
-from .._types import Address, ASGIApp, Background, Scope, SingleCallable, public
+from .._types import Address, ASGIApp, Background, Receive, Scope, Send, SingleCallable, public
 from .library import HTTPXTransport, Request, Response, derived, error_for, library_of, network_of
+from .live import forwarded
 from .request import body_of, scope_of
 from .response import refuse_handshake, response_to, response_to_handshake
 
 if TYPE_CHECKING:
     from .._conversation.wire import WireStream
+    from .._live.gateway import Gateway
 
 
 class AppTransport(Recording, Generic[Request, Response]):
@@ -98,6 +100,7 @@ class AppTransport(Recording, Generic[Request, Response]):
         self.client = client
         self.state: Mapping[str, Any] = {}
         self.home: HomeLoop | None = None
+        self.gateway: Gateway | None = None
         if not isinstance(root_path, str):
             msg = f"root_path is a str, not {root_path!r}"
             raise TypeError(msg)
@@ -145,6 +148,11 @@ class AppTransport(Recording, Generic[Request, Response]):
         return self._recorder
 
     @property
+    def disconnect_grace(self) -> float:
+        """Seconds that the app has to end by itself after it was told of a disconnect."""
+        return self._options.disconnect_grace
+
+    @property
     def raise_app_exceptions(self) -> bool:
         """Whether what the app raises is raised in the test. It may be changed for the requests to come."""
         return self._options.raise_server_exceptions
@@ -180,17 +188,25 @@ class AppTransport(Recording, Generic[Request, Response]):
             return response  # type: ignore[no-any-return]
         options = self._options_for(sent, scope)
         http = library_of(sent)
-        exchange = self.exchange_class(self._opening(self._call, sent, scope, options), body_of(sent, http))
+        opening = self._opening(self._call, sent, scope, options)
+        exchange = self.exchange_class(opening, body_of(sent, http))
         self._unsettled.add(exchange)
         await exchange.start()
         response = await response_to(exchange, http)
+        response.extensions.update(opening.known)
         return response  # type: ignore[no-any-return]
 
     def _opening(self, call: SingleCallable, request: httpx.Request, scope: Scope, options: ExchangeOptions) -> Opening:
         timeouts = timeouts_of(request.extensions)
         make_error = partial(error_for, request)
         heard_by = observer.current if self._recorder is None else observer.together(self._recorder, observer.current)
-        return Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by, self.stand_in)
+        opening = Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by, self.stand_in)
+        return opening if self.gateway is None else forwarded(opening, self.gateway, request)
+
+    async def serve_guest(self, scope: Scope, receive: Receive, send: Send, /) -> None:
+        """Call the app for a live server's own client, a browser for instance."""
+        scope.update(root_path=self.root_path, state=dict(self.state))
+        await self._call(scope, receive, send)
 
     def har(self) -> dict[str, Any]:
         """Return the same as HAR 1.2, for ``json.dump``.
@@ -217,7 +233,8 @@ class AppTransport(Recording, Generic[Request, Response]):
         agreed = acceptance(scope)
         scope = websocket_scope(scope, extensions=self._websocket_extensions)
         options = self._options_for(request, scope)
-        connection = self.connection_class(self._opening(self._call, request, scope, options))
+        opening = self._opening(self._call, request, scope, options)
+        connection = self.connection_class(opening)
         stream = None
         if options.frames:
             network = network_of(library_of(request))
@@ -228,6 +245,7 @@ class AppTransport(Recording, Generic[Request, Response]):
         self._unsettled.add(connection)
         await connection.start()
         response = await response_to_handshake(connection, request, agreed)
+        response.extensions.update(opening.known)
         if stream is not None and response.status_code == 101:
             response.extensions["network_stream"] = stream
         return response
@@ -338,4 +356,5 @@ class ASGITransport(AppTransport[httpx.Request, httpx.Response], HTTPXTransport)
     Attributes:
         state: The lifespan's state, of which each scope gets a shallow copy. `AsyncClient` sets it.
         home: The event loop that requests have to come from, if they have to. `AsyncClient` sets it.
+        gateway: The way to a real server, with ``live=``. `AsyncClient` sets it.
     """

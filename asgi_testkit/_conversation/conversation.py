@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NoReturn
 import anyio
 import anyio.lowlevel
 
-from .._errors import ApplicationStuckError, ASGIProtocolError, ClientDisconnected
+from .._errors import ALWAYS_RAISED, ApplicationStuckError, ASGIProtocolError, ClientDisconnected
 from .._protocol.options import ExchangeOptions, duration
 from .._protocol.scope import spec_version
 from .._types import Message, Scope, T
@@ -74,6 +74,7 @@ class Conversation(ABC):
         self._on_settled = opening.on_settled
         self._observer = opening.observer
         self.stand_in: bool = opening.stand_in
+        self._elsewhere = opening.where
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self.for_client: Wakeup = Wakeup()
         self._raises_after_disconnect: bool = spec_version(self.scope) >= (2, 4)
@@ -115,7 +116,7 @@ class Conversation(ABC):
 
     def where(self) -> str:
         """Say, for an error, where the app is suspended."""
-        return self._task.where()
+        return self._task.where() if self._elsewhere is None else self._elsewhere()
 
     # The app's side
 
@@ -167,10 +168,7 @@ class Conversation(ABC):
         return call(self._app, self, self.receive, self.send, self._observer)
 
     async def start(self) -> None:
-        """Call the app, in a task of its own, with the next round of the loop: most have answered then.
-
-        If this is cancelled before that, the app is not called.
-        """
+        """Call the app, in a task of its own, with the next round of the loop; if cancelled before that, not at all."""
         self._task = IndependentTask(self._call_app, name=self.name, with_caller=True)
         self._task.when_done(self._app_ended)
         await self._unless_called_off(one_round())
@@ -383,7 +381,7 @@ class Conversation(ABC):
             return self.violation(f"application returned while {omission}".rstrip()) if omission else None
         if self._disconnected and is_departure(error):
             return None
-        return error if told_to_raise or isinstance(error, KeyboardInterrupt | SystemExit) else None
+        return error if told_to_raise or isinstance(error, ALWAYS_RAISED) else None
 
     @property
     def _whole(self) -> bool:

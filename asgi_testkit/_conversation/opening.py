@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .._protocol.options import ExchangeOptions
@@ -23,6 +24,8 @@ class Opening(NamedTuple):
         on_settled: Called with the conversation when nothing of it is left to see to.
         observer: Who hears of it.
         stand_in: Whether the client takes the place of another package's.
+        where: Says where the app is suspended, where it runs elsewhere than in what is called.
+        known: What there is to know of the response besides what was sent; it is filled meanwhile.
     """
 
     app: SingleCallable
@@ -33,3 +36,5 @@ class Opening(NamedTuple):
     on_settled: Callable[[Any], object]
     observer: Observer | None = None
     stand_in: bool = False
+    where: Callable[[], str] | None = None
+    known: Mapping[str, Any] = MappingProxyType({})

@@ -56,8 +56,13 @@ _calls: ContextVar[tuple[object, ...]] = ContextVar("asgi_testkit: the calls of 
 
 def mark(context: Context) -> object:
     """Mark a context as that of a call of an app, and return the mark, by which `where_suspended` finds the copies."""
+    return context.run(mark_here)
+
+
+def mark_here() -> object:
+    """Mark the running context so."""
     marked = object()
-    context.run(_calls.set, (*context.get(_calls, ()), marked))
+    _calls.set((*_calls.get(), marked))
     return marked
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urljoin
 
 import httpx
@@ -79,6 +79,7 @@ class TestClient(
     _session_class = WebSocketTestSession
     _core_class = StarletteCore
     _blocking_class = PortalTransport
+    _usual: ClassVar[Mapping[str, Any]] = {**BlockingClient._usual, "write_buffer": 0}  # noqa: SLF001 - of our own base
 
     _core: StarletteCore
     _blocking: PortalTransport

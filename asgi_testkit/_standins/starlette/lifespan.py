@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from ..._client.client import ClientCore
+from ..._client.core import ClientCore
 from ..._conversation.lifespan import Lifespan
 from ..._errors import LifespanError, LifespanTimeout
 from ..._protocol.app import as_single_callable

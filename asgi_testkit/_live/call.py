@@ -1,0 +1,59 @@
+"""Call: what one request to a live server consists of, whatever its protocol."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .._errors import LiveServerError
+from .._types import Receive, Send
+from .serving import Serving
+from .tap import Visit
+from .wire import NETWORK_ERRORS, Response
+
+
+class Call(NamedTuple):
+    """One request to a live server, and both of its ends.
+
+    Attributes:
+        serving: The server.
+        visit: Its call of the app.
+        receive, send: The client's end, as an app has it.
+        extensions: To be filled with what is known of the response besides its message.
+        raises: Whether the test wants the app's exceptions.
+    """
+
+    serving: Serving
+    visit: Visit
+    receive: Receive
+    send: Send
+    extensions: dict[str, Any]
+    raises: bool
+
+    def note_version(self, response: Response) -> None:
+        """Note what is known of a response besides its message."""
+        for name in ("http_version", "reason_phrase"):
+            if name in response.extensions:
+                self.extensions[name] = response.extensions[name]
+
+    def failed_early(self) -> BaseException | None:
+        """Return what the app raised before it had begun to answer, if the test wants that and not the server's 500."""
+        visit = self.visit
+        return visit.app_exception if self.raises and visit.done and not visit.started else None
+
+    async def broken_off(self, error: Exception) -> None:
+        """See why the server has broken off. It is the app's doing if that has failed, or has left something out.
+
+        Raises:
+            LiveServerError: It is not.
+            Exception: `error`, if it is none of the network.
+        """
+        visit = self.visit
+        if not isinstance(error, NETWORK_ERRORS):
+            raise error
+        if visit.begun:
+            await visit.ended.wait()
+            if visit.app_exception is not None or not visit.complete:
+                return
+        server = f"{self.serving.server.name} {self.serving.trouble}".rstrip()
+        msg = f"the server, {server}, broke off the connection: {error!r}. Its log may say why"
+        raise LiveServerError(msg) from error

@@ -1,0 +1,168 @@
+"""Gateway: takes the app's place in a client, and forwards what is said to a real server, which calls the app."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from weakref import WeakMethod
+
+import anyio
+
+from .._conversation.loop import asyncio_runs
+from .._errors import LiveServerError
+from .._types import Receive, Scope, Send, SingleCallable
+from .call import Call
+from .http import HTTPCall
+from .run import LiveRun
+from .servers import Server
+from .serving import Serving
+from .tap import Visit
+from .websocket import WebSocketCall
+
+
+class Gateway:
+    """The server of a client, while there is one, and the way to it.
+
+    Attributes:
+        server: Which it is.
+        serving: It, between `start` and `stop`. Without it each call gets a server of its own.
+        tls: Whether it speaks TLS.
+        run: The run of tests that has asked for it, if it was not the test itself.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        guests_app: SingleCallable,
+        *,
+        context: ssl.SSLContext | None,
+        http2: bool,
+        run: LiveRun | None = None,
+    ) -> None:
+        """Prepare it; `guests_app` is what calls get that no client of ours has made."""
+        self.server = server
+        self.serving: Serving | None = None
+        self.tls: bool = context is not None
+        self.run = run
+        self._guests_app = WeakMethod(guests_app)  # of the owner of this
+        self._context = context
+        self._http2 = http2
+
+    async def start(self) -> None:
+        """Start the server, unless only a run has asked for it, and it does not run in this loop.
+
+        Raises:
+            ValueError: It does not run on trio.
+            BaseException: What the server raised. It does not run then.
+        """
+        if not self.fits_loop():
+            return
+        self.serving = await self._started()
+
+    async def _started(self) -> Serving:
+        guests_app: Any = self._guests_app()
+        serving = Serving(self.server, guests_app, context=self._context, http2=self._http2)
+        await serving.start()
+        return serving
+
+    async def stop(self, *, grace: float) -> None:
+        """Stop the server, if it runs; see `Serving.stop`."""
+        serving, self.serving = self.serving, None
+        if serving is not None:
+            await serving.stop(grace=grace)
+
+    def fits_loop(self) -> bool:
+        """Whether the server runs in the running loop.
+
+        Raises:
+            ValueError: It does not, and the test itself has asked for it.
+        """
+        if self.server.on_trio or asyncio_runs():
+            return True
+        if self.run is None:
+            msg = f'{self.server.name} does not run on trio: live="hypercorn" and live="anycorn" do'
+            raise ValueError(msg)
+        return False
+
+    def forget(self) -> None:
+        """Forget the server: its loop has died."""
+        if self.serving is not None:
+            self.serving.forget()
+            self.serving = None
+
+    @asynccontextmanager
+    async def for_a_call(self) -> AsyncIterator[Serving]:
+        """Have a server for one call: the one that runs, or one that runs for as long as the call."""
+        if self.serving is not None:
+            yield self.serving
+            return
+        serving = await self._started()
+        try:
+            yield serving
+        finally:
+            with anyio.CancelScope(shield=True):
+                await serving.stop(grace=0)
+
+    def forward(self, app: SingleCallable, *, raises: bool) -> Forward:
+        """Return what takes the place of `app` in one conversation; `raises`: whether the test wants its exceptions."""
+        if self.run is not None:
+            self.run.requests += 1
+        return Forward(self, app, raises=raises)
+
+
+class Forward:
+    """Takes the place of an app in one conversation: an ASGI app itself, which forwards to a server.
+
+    What it raises is what the app raised; or a `LiveServerError`, which is never blamed on the app.
+
+    Attributes:
+        extensions: What is known of the response besides its message: ``http_version`` and ``reason_phrase``.
+    """
+
+    _visit: Visit | None = None
+
+    def __init__(self, gateway: Gateway, app: SingleCallable, *, raises: bool) -> None:
+        self.extensions: dict[str, Any] = {}
+        self._gateway = gateway
+        self._app = app
+        self._raises = raises
+
+    def where(self) -> str:
+        """Say, for an error, where the app is suspended."""
+        return "not called yet: its server has yet to start" if self._visit is None else self._visit.where()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
+        async with self._gateway.for_a_call() as serving:
+            self._visit, header = serving.tap.expect(self._app, scope)
+            call = Call(serving, self._visit, receive, send, self.extensions, raises=self._raises)
+            target = bytes(scope["raw_path"]) + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+            headers = [header, *scope["headers"]]
+            try:
+                if scope["type"] == "http":
+                    await HTTPCall(call).run(scope["method"], target, headers)
+                else:
+                    await WebSocketCall(call).run(target, headers)
+            except LiveServerError:
+                self._visit.cancel()
+                raise
+            finally:
+                serving.tap.forget(header)
+                await _see_off(self._visit)
+            if self._visit.app_exception is not None:
+                raise self._visit.app_exception
+
+
+async def _see_off(visit: Visit) -> None:
+    """Wait for the end of the app, if it was called. If that is cancelled, so is the app; and its end is waited for."""
+    if not visit.begun:
+        visit.cancel()
+        return
+    try:
+        await visit.ended.wait()
+    except BaseException:
+        visit.cancel()
+        with anyio.CancelScope(shield=True):
+            await visit.ended.wait()
+        raise

@@ -1,0 +1,26 @@
+"""A run of tests that is to go over a real server as a whole, as ``pytest --asgi-live`` asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class LiveRun:
+    """What a run of tests has on a server.
+
+    Attributes:
+        server: The server.
+        paused: Whether what begins now stays in-process.
+        requests: How many requests and handshakes have gone over the wire.
+        in_process: What was not for a server, and how often: an option, for instance.
+    """
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.paused = False
+        self.requests = 0
+        self.in_process: Counter[str] = Counter()
+
+
+#: The run that is under way; None for none.
+current: LiveRun | None = None
