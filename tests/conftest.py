@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import asgi_testkit
+from asgi_testkit._live import run
+from asgi_testkit._live.run import LiveRun
 
 from .backends import BACKENDS, Backend
 from .faces import AwaitedFace, BlockingFace, Face, Opener, bare, entered
@@ -41,6 +44,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def programs_are_their_own() -> None:
     """Have coverage measure the tests, and not the programs that they start: it would import what those must not."""
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
+@pytest.fixture(scope="session")
+def live_run() -> Iterator[LiveRun | None]:
+    """Have clients go over the server that ``SUITE_LIVE`` names, as ``pytest --asgi-live`` does; None for none."""
+    server = os.environ.get("SUITE_LIVE")
+    if not server:
+        yield None
+        return
+    run.current = LiveRun(server)
+    yield run.current
+    run.current = None
+
+
+@pytest.fixture(autouse=True)
+def live_or_in_process(request: pytest.FixtureRequest, live_run: LiveRun | None) -> None:
+    """Keep a test in-process that is about that, as its marker says."""
+    if live_run is not None:
+        live_run.paused = request.node.get_closest_marker("in_process") is not None
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)

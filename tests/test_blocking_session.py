@@ -300,6 +300,7 @@ def test_a_worker_thread_of_the_app_may_use_it(opening: Opener) -> None:
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
+@pytest.mark.in_process(reason="a server knows nothing of the test's context")
 def test_the_app_sees_the_context_of_the_thread_that_connects(opening: Opener) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "websocket"

@@ -83,6 +83,7 @@ def hooks(face: Face, **functions: Callable[[Any], object]) -> dict[str, list[Ca
         (httpx.URL("http://example.org"), httpx.URL("/a"), ["http", ["example.org", 80], "/a", "", "example.org"]),
     ],
 )
+@pytest.mark.in_process(reason="the server and the client in the scope are the server's")
 def test_urls_are_relative_to_the_base_url(face: Face, base_url: Any, url: Any, expected: list[Any]) -> None:
     with face.bare(mirror, base_url=base_url) as client:
         request = seen(client.get(url))
@@ -104,6 +105,7 @@ def test_parameters_of_client_and_request_are_joined(face: Face) -> None:
 # Headers
 
 
+@pytest.mark.in_process(reason="the server and the client in the scope are the server's")
 def test_the_client_is_called_testclient(face: Face) -> None:
     with face.bare(mirror) as client:
         request = seen(client.get())
@@ -182,6 +184,7 @@ def test_a_body_is_streamed(face: Face) -> None:
 
 
 @anyio_test
+@pytest.mark.in_process(reason="httpx's HTTP/1.1 sends the whole request before it reads the response")
 async def test_a_generator_that_the_app_does_not_read_to_its_end_is_closed_when_the_app_has_ended() -> None:
     story = []
 
@@ -674,6 +677,7 @@ def test_the_test_s_own_exception_wins_over_both(face: Face) -> None:
 
 
 @anyio_test
+@pytest.mark.in_process(reason="names what still runs, and that is the server, too")
 async def test_an_awaited_client_that_is_never_left_warns() -> None:
     client = AsyncClient(well())
     core = client._core
@@ -684,6 +688,7 @@ async def test_an_awaited_client_that_is_never_left_warns() -> None:
     await core.close(None)
 
 
+@pytest.mark.in_process(reason="names what still runs, and that is the server, too")
 def test_a_blocking_client_that_is_never_left_warns() -> None:
     client = TestClient(well())
     client.__enter__()
@@ -716,6 +721,7 @@ async def test_an_awaited_client_whose_app_still_runs_warns() -> None:
 
 
 @anyio_test
+@pytest.mark.in_process(reason="names what still runs, and that is the server, too")
 async def test_an_entered_client_names_all_that_still_runs() -> None:
     client = AsyncClient(well_and_lingers, background="detach", disconnect_grace=0)
     async with client:

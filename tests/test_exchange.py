@@ -68,6 +68,7 @@ def test_empty_chunks_are_left_out(face: Face) -> None:
         assert stream.chunks() == [b"a", b"b"]
 
 
+@pytest.mark.in_process(reason="a server changes the case of names, and adds headers")
 def test_the_status_line_and_the_headers_are_as_sent(face: Face) -> None:
     headers = [
         (b"Set-Cookie", b"a=1"),
@@ -121,6 +122,7 @@ def test_what_was_sent_is_a_copy(face: Face) -> None:
     assert response.content == b"onetwo"
 
 
+@pytest.mark.in_process(reason="the extensions are the server's")
 def test_the_debug_extension_is_offered_and_reaches_the_response(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["extensions"] == {"http.response.debug": {}}
@@ -310,6 +312,7 @@ def test_a_small_multipart_body_arrives_whole(face: Face) -> None:
     assert b"value" in response.content
 
 
+@pytest.mark.in_process(reason="httpx's HTTP/1.1 sends the whole request before it reads the response")
 def test_an_unread_tail_is_not_drained(face: Face) -> None:
     asked = Recorder()
 
@@ -333,6 +336,7 @@ def test_an_unread_tail_is_not_drained(face: Face) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "8"}], ids=["chunked", "of known length"])
+@pytest.mark.in_process(reason="httpx's HTTP/1.1 sends the whole request before it reads the response")
 def test_the_second_chunk_of_an_upload_may_depend_on_the_first_of_the_response(
     face: Face, headers: dict[str, str]
 ) -> None:
@@ -484,6 +488,7 @@ def test_an_error_in_the_body_of_the_request_is_the_test_s_own_and_the_app_sees_
     assert received.events == [request_message(b"one", more=True), {"type": "http.disconnect"}]
 
 
+@pytest.mark.in_process(reason="httpx's HTTP/1.1 sends the whole request before it reads the response")
 def test_an_error_in_the_body_of_the_request_after_the_start_reaches_the_reader(face: Face) -> None:
     gate = Gate()
 
@@ -1004,6 +1009,7 @@ def test_one_request_can_choose_for_itself(face: Face) -> None:
         ),
     ],
 )
+@pytest.mark.in_process(reason="a server answers that with status 500, and raises nothing")
 def test_an_app_that_returns_early_is_told_what_is_missing(face: Face, sends: int, text: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if sends > 0:
@@ -1022,6 +1028,7 @@ def test_an_app_that_returns_early_is_told_what_is_missing(face: Face, sends: in
             assert client.get(extensions=lenient).status_code == 500
 
 
+@pytest.mark.in_process(reason="a server minds no missing last message then")
 def test_an_app_that_returns_with_all_of_its_content_length_sent_is_told_too(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send, (b"content-length", b"4"))
@@ -1033,6 +1040,7 @@ def test_an_app_that_returns_with_all_of_its_content_length_sent_is_told_too(fac
         assert client.get(extensions={"asgi": {"raise_server_exceptions": False}}).text == "part"
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_a_bad_message_is_refused_at_its_send(face: Face) -> None:
     refused = Recorder()
 
@@ -1052,6 +1060,7 @@ def test_a_bad_message_is_refused_at_its_send(face: Face) -> None:
         assert client.get(extensions={"asgi": {"raise_server_exceptions": False}}).status_code == 500
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_a_refusal_that_the_app_swallows_is_not_lost(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
@@ -1233,6 +1242,7 @@ def test_a_response_can_be_closed_after_the_client(face: Face) -> None:
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
+@pytest.mark.in_process(reason="a server knows nothing of the test's context")
 def test_the_app_sees_the_test_s_context_and_leaves_it_alone(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen = variable.get()

@@ -261,6 +261,7 @@ def test_a_blocking_client_has_no_state_after_its_block_and_a_new_one_in_the_nex
 # Context variables
 
 
+@pytest.mark.in_process(reason="a server knows nothing of the test's context")
 def test_the_lifespan_sees_the_test_s_context_and_keeps_its_own(face: Face) -> None:
     variable: ContextVar[str] = ContextVar("variable", default="nothing")
     seen = []

@@ -214,6 +214,7 @@ async def test_hundreds_of_sessions_at_once_do_not_mix() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "abort"])
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 async def test_every_wait_ends_when_another_task_ends_the_session(end: str) -> None:
     ended = Recorder()
 
@@ -255,6 +256,7 @@ async def test_leaving_the_block_ends_a_receive_in_another_task() -> None:
         await anyio.wait_all_tasks_blocked()
 
 
+@pytest.mark.in_process(reason="asks when all tasks are blocked, which is no matter of sockets")
 async def test_closing_the_client_ends_a_handshake_in_another_task() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -349,6 +351,7 @@ async def test_a_receive_that_is_cancelled_as_its_message_comes_loses_nothing() 
         assert (received[0] if received else await session.receive_text()) == "now"
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 async def test_a_send_that_is_cancelled_has_sent_its_message() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

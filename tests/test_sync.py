@@ -276,6 +276,7 @@ def test_closing_a_bare_client_sees_a_detached_app_to_its_end(backend: Backend) 
     assert story == ["ended"]
 
 
+@pytest.mark.in_process(reason="counts the trips into the loop")
 def test_closing_a_bare_client_that_has_nothing_to_see_to_takes_no_trip(trips: list[Any]) -> None:
     client = TestClient(hello)
     response = client.get("/")
@@ -283,6 +284,7 @@ def test_closing_a_bare_client_that_has_nothing_to_see_to_takes_no_trip(trips: l
     assert trips == [response.request]
 
 
+@pytest.mark.in_process(reason="names what still runs, and that is the server, too")
 def test_a_client_that_is_collected_while_its_app_runs_warns_and_names_what_runs() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -393,6 +395,7 @@ async def test_in_async_code_of_another_loop_it_works_and_blocks(opening: Opener
     ],
     ids=["get", "content", "json", "form", "multipart", "send"],
 )
+@pytest.mark.in_process(reason="counts the trips into the loop")
 def test_a_small_request_takes_one_trip(
     opening: Opener, trips: list[Any], request_it: Callable[[TestClient], httpx.Response]
 ) -> None:

@@ -154,6 +154,7 @@ def seen_by(client: Client, url: str = "/", *args: Any, **options: Any) -> Any:
         ("/a%20b%2Fc", "ws", ("testserver", 80), "/a b/c", b""),
     ],
 )
+@pytest.mark.in_process(reason="the server and the client in the scope are the server's")
 def test_any_url_will_do(face: Face, url: str, scheme: str, server: Any, path: str, query: bytes) -> None:
     with face.bare(mirror) as client:
         seen = seen_by(client, url)
@@ -166,6 +167,7 @@ def test_a_url_is_relative_to_the_base_url(face: Face) -> None:
     assert (seen["scheme"], seen["server"], seen["path"]) == ("wss", ("example.org", 8443), "/v1/a")
 
 
+@pytest.mark.in_process(reason="the server and the client in the scope are the server's")
 def test_the_handshake_is_a_request_of_the_client(face: Face) -> None:
     with face.bare(
         mirror, headers={"x-default": "1"}, cookies={"a": "1"}, params={"p": "1"}, auth=("user", "secret")
@@ -382,6 +384,7 @@ def test_a_mount_to_another_transport_is_an_error_that_says_so(face: Face, statu
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
+@pytest.mark.in_process(reason="a server knows nothing of the test's context")
 def test_the_app_sees_the_test_s_context_and_leaves_it_alone(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accept(send)
@@ -499,6 +502,7 @@ def test_what_is_sent_and_received_may_be_a_message(face: Face) -> None:
         ] * 2
 
 
+@pytest.mark.in_process(reason="what receive() gives after a disconnect is the server's to decide")
 def test_a_message_of_the_test_may_be_its_close(face: Face) -> None:
     heard = Recorder()
     with face.bare(scripted(recording(heard, 2))) as client:
@@ -791,6 +795,7 @@ def test_an_app_that_floods_the_client_is_held_back(face: Face, write_buffer: in
 
 
 @pytest.mark.parametrize("data", ["", b""], ids=repr)
+@pytest.mark.in_process(reason="how far an app may be ahead is the server's to decide")
 def test_empty_messages_fill_the_buffer_too(face: Face, data: str | bytes) -> None:
     sent = Recorder()
 
@@ -822,6 +827,7 @@ def test_without_a_buffer_a_send_ends_when_its_message_was_taken(face: Face) -> 
         assert len(sent.events) == 3
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 def test_a_client_that_floods_the_app_is_held_back(face: Face) -> None:
     gate, sent, heard = Gate(), Recorder(), Recorder()
 
@@ -848,6 +854,7 @@ def test_a_client_that_floods_the_app_is_held_back(face: Face) -> None:
     assert heard.events == list(range(20))
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 def test_an_app_that_does_not_receive_is_a_write_timeout_and_nothing_is_lost(face: Face) -> None:
     gate, heard = Gate(), Recorder()
 
@@ -889,6 +896,7 @@ def writes_noted(socket: Any) -> threading.Event:
     return entered
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 def test_without_a_write_timeout_a_send_waits_as_long_as_it_takes(face: Face) -> None:
     gate = Gate()
     app = scripted(waiting(gate), hear, hear, saying("heard"), hear)
@@ -907,6 +915,7 @@ def test_without_a_write_timeout_a_send_waits_as_long_as_it_takes(face: Face) ->
         assert socket.receive_text() == "heard"
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 def test_both_may_flood_each_other_up_to_their_buffers(face: Face) -> None:
     """Neither reads: each is stopped by its own timeout, and nothing is lost."""
 
@@ -1047,6 +1056,7 @@ def test_a_long_denial_is_read_whole_however_little_the_app_may_be_ahead(face: F
 
 
 @pytest.mark.parametrize("limit", [0, 100_000, 16 * 1024 * 1024])
+@pytest.mark.in_process(reason="uvicorn collects a denial response, and sends it when it is whole")
 def test_a_session_reads_no_more_of_a_denial_than_a_message_may_have(face: Face, limit: int) -> None:
     passed = Recorder()
 
@@ -1074,6 +1084,7 @@ def test_a_denial_of_just_that_size_is_read(face: Face, limit: int | None) -> No
     assert caught.value.response.content == b"abc"
 
 
+@pytest.mark.in_process(reason="uvicorn collects a denial response, and sends it when it is whole")
 def test_an_app_that_denies_is_held_back_while_nobody_reads(face: Face) -> None:
     passed = Recorder()
 
@@ -1092,6 +1103,7 @@ def test_an_app_that_denies_is_held_back_while_nobody_reads(face: Face) -> None:
         assert type(stream.response.extensions["asgi"].app_exception) is ClientDisconnected
 
 
+@pytest.mark.in_process(reason="uvicorn collects a denial response, and sends it when it is whole")
 def test_an_app_that_is_held_back_at_the_end_of_its_denial_is_let_go_when_the_client_goes(face: Face) -> None:
     heard = Recorder()
 
@@ -1117,6 +1129,7 @@ def test_a_denial_without_a_body_ends_where_its_status_says_so(face: Face) -> No
             client.connect().__enter__()
 
 
+@pytest.mark.in_process(reason="uvicorn collects a denial response, and sends it when it is whole")
 def test_a_denial_that_stops_halfway_is_a_read_timeout(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": 403})
@@ -1146,6 +1159,7 @@ def test_a_denial_that_cannot_be_decoded_leaves_nothing_running(face: Face) -> N
 
 
 @pytest.mark.parametrize("raises", [False, True])
+@pytest.mark.in_process(reason="uvicorn collects a denial response, and sends it when it is whole")
 def test_an_app_that_ends_amid_its_denial_is_told_or_breaks_it_off(face: Face, raises: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": 403})
@@ -1169,6 +1183,7 @@ def test_an_app_that_ends_amid_its_denial_is_told_or_breaks_it_off(face: Face, r
 
 
 @pytest.mark.parametrize("receives", [False, True])
+@pytest.mark.in_process(reason="a server answers that with status 500, and raises nothing")
 def test_an_app_that_returns_without_an_answer_is_told_so(face: Face, receives: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if receives:
@@ -1230,6 +1245,7 @@ def test_what_ends_a_server_is_raised_even_then(face: Face, kind: type[BaseExcep
 
 
 @pytest.mark.parametrize("denies", [False, True])
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_what_the_app_raises_after_it_has_refused_is_raised(face: Face, denies: bool) -> None:
     error = LookupError("after all")
 
@@ -1247,6 +1263,7 @@ def test_what_the_app_raises_after_it_has_refused_is_raised(face: Face, denies: 
         assert refused.value.response.status_code == 403
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_a_bad_answer_is_refused_at_its_send(face: Face) -> None:
     refused = Recorder()
 
@@ -1265,6 +1282,7 @@ def test_a_bad_answer_is_refused_at_its_send(face: Face) -> None:
         assert refused.events == [caught.value]
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_a_bad_answer_that_the_app_swallows_is_told_beside_the_time_out(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(ASGIProtocolError):
@@ -1303,6 +1321,7 @@ def test_a_session_that_was_not_established_can_be_tried_again(face: Face) -> No
         ({"code": None}, 1005, ""),
     ],
 )
+@pytest.mark.in_process(reason="what receive() gives after a disconnect is the server's to decide")
 def test_the_app_s_close_comes_after_what_it_sent_before(face: Face, more: Any, code: int, reason: str) -> None:
     heard = Recorder()
     app = scripted(saying("one", b"two"), closing(**more), recording(heard, 2))
@@ -1326,6 +1345,7 @@ def test_an_open_connection_has_no_close_code(face: Face) -> None:
         assert (socket.session.done, socket.session.app_exception) == (False, None)
 
 
+@pytest.mark.in_process(reason="what an app receives after its own close is the server's to decide")
 def test_after_its_own_close_the_app_still_receives_what_was_sent_before(face: Face) -> None:
     heard, gate = Recorder(), Gate()
     app = scripted(waiting(gate), closing(code=3000), recording(heard, 3))
@@ -1399,6 +1419,7 @@ def test_a_full_buffer_towards_an_app_that_has_ended_raises_the_end(
                 socket.send_bytes(bytes(10_000))
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 def test_a_held_back_send_of_the_test_ends_with_the_app(face: Face) -> None:
     gate = Gate()
     with (
@@ -1427,6 +1448,7 @@ def test_a_send_that_was_held_back_and_has_arrived_is_none_that_failed(face: Fac
                 socket.receive()
 
 
+@pytest.mark.in_process(reason="when a close arrives is the network's to decide")
 def test_leaving_waits_for_the_return_of_an_app_that_has_closed(face: Face) -> None:
     story = Recorder()
 
@@ -1450,6 +1472,7 @@ def test_an_app_that_has_closed_and_does_not_return_is_a_read_timeout(face: Face
         assert list(socket) == []
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_an_app_that_sends_after_its_own_close_is_told_so(face: Face) -> None:
     with face.bare(scripted(closing(), saying("late"))) as client:
         with (
@@ -1560,6 +1583,7 @@ def test_an_app_that_returns_without_closing_is_nothing_to_a_test_that_leaves(fa
 
 
 @pytest.mark.parametrize("swallows", [False, True])
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_a_bad_message_ends_the_connection(face: Face, swallows: bool) -> None:
     async def misbehave(receive: Receive, send: Send) -> None:
         try:
@@ -1585,6 +1609,7 @@ def test_a_bad_message_ends_the_connection(face: Face, swallows: bool) -> None:
             assert caught.value.code == 1011
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_an_app_that_goes_on_after_a_refusal_may_fail_again_and_that_is_not_lost(face: Face) -> None:
     async def misbehave(receive: Receive, send: Send) -> None:
         with suppress(ASGIProtocolError):
@@ -1630,6 +1655,7 @@ def test_an_error_that_a_call_has_raised_is_raised_once(face: Face) -> None:
     "args, code, reason",
     [(None, 1000, ""), ((), 1000, ""), ((3000,), 3000, ""), ((4999, "caf\u00e9"), 4999, "caf\u00e9")],
 )
+@pytest.mark.in_process(reason="what receive() gives after a disconnect is the server's to decide")
 def test_the_app_receives_the_test_s_code_and_reason(face: Face, args: Any, code: int, reason: str) -> None:
     heard = Recorder()
     with face.bare(scripted(recording(heard, 3))) as client:
@@ -1656,6 +1682,7 @@ def test_a_code_that_no_client_can_send_is_refused(face: Face, code: Any) -> Non
         assert socket.receive_text() == "open"
 
 
+@pytest.mark.in_process(reason="what receive() gives after a disconnect is the server's to decide")
 def test_a_lost_socket_is_a_disconnect_without_a_close_frame(face: Face) -> None:
     heard = Recorder()
     with face.bare(scripted(saying("before"), recording(heard, 2))) as client, client.connect() as socket:
@@ -1712,6 +1739,7 @@ def test_what_the_test_sent_before_it_left_is_received_before_the_disconnect(fac
 
 
 @pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.in_process(reason="a server drops what the app sends after the client's close")
 def test_a_close_comes_after_the_messages_before_it_and_the_app_may_answer_them(face: Face, closes: bool) -> None:
     gate, heard = Gate(), Recorder()
 
@@ -1737,6 +1765,7 @@ def test_a_close_comes_after_the_messages_before_it_and_the_app_may_answer_them(
     assert heard.events == [{"type": "websocket.disconnect", "code": 3001 if closes else 3000, "reason": ""}]
 
 
+@pytest.mark.in_process(reason="what send() raises after a disconnect is the server's to decide")
 def test_nothing_can_be_answered_when_the_socket_is_lost(face: Face) -> None:
     gate, story = Gate(), Recorder()
 
@@ -1823,6 +1852,7 @@ def test_an_app_that_has_unread_messages_has_its_grace_too(face: Face) -> None:
     assert story.events == ["one", "two", 1000]
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 def test_an_app_that_is_held_back_in_its_send_has_its_grace_too(face: Face) -> None:
     story = Recorder()
 
@@ -2033,6 +2063,7 @@ def test_a_detached_app_that_is_told_that_the_client_has_gone_has_not_failed(fac
         assert isinstance(socket.session.app_exception, OSError)
 
 
+@pytest.mark.in_process(reason="what receive() gives after a disconnect is the server's to decide")
 def test_closing_the_client_ends_an_open_session(face: Face) -> None:
     heard = Recorder()
     opened_client = opened(face, scripted(saying("before"), recording(heard, 2)))

@@ -92,4 +92,4 @@ def forwarded(opening: Opening, gateway: Gateway, request: Any) -> Opening:
     if trouble:
         raise ValueError("; ".join(trouble))
     forward = gateway.forward(opening.app, raises=opening.options.raise_server_exceptions)
-    return opening._replace(app=forward, where=forward.where, known=forward.extensions)
+    return opening._replace(app=forward, elsewhere=forward, known=forward.extensions)

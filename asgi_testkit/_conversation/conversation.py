@@ -74,7 +74,7 @@ class Conversation(ABC):
         self._on_settled = opening.on_settled
         self._observer = opening.observer
         self.stand_in: bool = opening.stand_in
-        self._elsewhere = opening.where
+        self._elsewhere = opening.elsewhere
         self._for_app = Wakeup()  # something to receive, room to send, the client's departure
         self.for_client: Wakeup = Wakeup()
         self._raises_after_disconnect: bool = spec_version(self.scope) >= (2, 4)
@@ -116,7 +116,7 @@ class Conversation(ABC):
 
     def where(self) -> str:
         """Say, for an error, where the app is suspended."""
-        return self._task.where() if self._elsewhere is None else self._elsewhere()
+        return (self._elsewhere or self._task).where()
 
     # The app's side
 
@@ -219,7 +219,7 @@ class Conversation(ABC):
         grace = self.options.disconnect_grace if grace is None else grace
         stuck: BaseException | None = None
         try:
-            await self._task.end(grace=grace, noticed=self._may_notice, at_once=self._called_off)
+            await self._task.end(grace=grace, noticed=self._may_notice, at_once=self._called_off, where=self.where)
         except ApplicationStuckError as error:
             stuck = error
         finally:
@@ -249,7 +249,8 @@ class Conversation(ABC):
         """Whether the app will hear of the disconnect by itself, as far as one can tell."""
         if self._called_off and not (self.options.disconnect_grace or self._detached):
             return False  # it is not to hear of it, but to be cancelled as the client is
-        return self._told or self._listening > 0 or self._detached or (self.state.over and not self._called_off)
+        hears = self._told or self._listening > 0 if self._elsewhere is None else self._elsewhere.hears()
+        return hears or self._detached or (self.state.over and not self._called_off)
 
     async def _release(self, *, grace: float) -> None:  # noqa: B027 - most have nothing to do
         """Let go of what the conversation holds besides the app, which has ended."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
 from .._errors import ClientDisconnected, note, tell_beside
 
 #: What frameworks make of ``ClientDisconnected``: exceptions of their own, by package.
@@ -11,6 +14,9 @@ _DEPARTURES = {
     "lilya": {"ClientDisconnect", "WebSocketDisconnect"},
 }
 
+#: What servers raise out of ``send()`` in its place.
+_OF_SERVERS = {"uvicorn": {"ClientDisconnected"}}
+
 
 def is_departure(error: BaseException) -> bool:
     """Whether `error` only passes on what ``send()`` said of the client's departure, as it is or as a framework has it.
@@ -19,14 +25,22 @@ def is_departure(error: BaseException) -> bool:
     """
     if isinstance(error, BaseExceptionGroup):
         return all(is_departure(inner) for inner in error.exceptions)
-    if isinstance(error, ClientDisconnected):
+    if _is_out_of_send(error):
         return True
-    return names_departure(error) and isinstance(error.__cause__ or error.__context__, ClientDisconnected)
+    return names_departure(error) and _is_out_of_send(error.__cause__ or error.__context__)
+
+
+def _is_out_of_send(error: BaseException | None) -> bool:
+    return isinstance(error, ClientDisconnected) or _is_named(error, _OF_SERVERS)
 
 
 def names_departure(error: BaseException) -> bool:
     """Whether `error` is what a framework makes of the client's departure, whatever has led to it."""
-    return any(kind.__name__ in _DEPARTURES.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__)
+    return _is_named(error, _DEPARTURES)
+
+
+def _is_named(error: BaseException | None, names: Mapping[str, AbstractSet[str]]) -> bool:
+    return any(kind.__name__ in names.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__)
 
 
 def tell_failure(reason: BaseException, failure: BaseException, *, disconnected: bool) -> None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .._protocol.options import ExchangeOptions
 from .._types import Scope, SingleCallable
 from .errors import MakeError
 from .observer import Observer
+
+
+class Elsewhere(Protocol):
+    """An app that runs elsewhere than in what a conversation calls: behind a server."""
+
+    def where(self) -> str:
+        """Say where it is suspended."""
+
+    def hears(self) -> bool:
+        """Whether it waits for a message, or has heard of a disconnect."""
 
 
 class Opening(NamedTuple):
@@ -24,7 +34,7 @@ class Opening(NamedTuple):
         on_settled: Called with the conversation when nothing of it is left to see to.
         observer: Who hears of it.
         stand_in: Whether the client takes the place of another package's.
-        where: Says where the app is suspended, where it runs elsewhere than in what is called.
+        elsewhere: The app, where what is called is not that, and it runs elsewhere.
         known: What there is to know of the response besides what was sent; it is filled meanwhile.
     """
 
@@ -36,5 +46,5 @@ class Opening(NamedTuple):
     on_settled: Callable[[Any], object]
     observer: Observer | None = None
     stand_in: bool = False
-    where: Callable[[], str] | None = None
+    elsewhere: Elsewhere | None = None
     known: Mapping[str, Any] = MappingProxyType({})

@@ -56,13 +56,8 @@ _calls: ContextVar[tuple[object, ...]] = ContextVar("asgi_testkit: the calls of 
 
 def mark(context: Context) -> object:
     """Mark a context as that of a call of an app, and return the mark, by which `where_suspended` finds the copies."""
-    return context.run(mark_here)
-
-
-def mark_here() -> object:
-    """Mark the running context so."""
     marked = object()
-    _calls.set((*_calls.get(), marked))
+    context.run(_calls.set, (*context.get(_calls, ()), marked))
     return marked
 
 

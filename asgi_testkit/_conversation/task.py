@@ -227,7 +227,14 @@ class IndependentTask(Generic[T]):
             self._finished = Wakeup()
         return await self._finished.wait(timeout, cancelled)
 
-    async def end(self, *, grace: float, noticed: Callable[[], object] = bool, at_once: bool = False) -> None:
+    async def end(
+        self,
+        *,
+        grace: float,
+        noticed: Callable[[], object] = bool,
+        at_once: bool = False,
+        where: Callable[[], str] | None = None,
+    ) -> None:
         """See the task to its end: let it run for a while, then cancel it, and wait until it has ended.
 
         Cancelling this call does not cut it short: a cancelled scope is heeded when the task has ended. asyncio's own
@@ -238,6 +245,7 @@ class IndependentTask(Generic[T]):
             grace: Seconds that the task has to end by itself, if it has noticed that it should.
             noticed: Whether it has. A task that does not take notice in the loop's next few rounds is cancelled then.
             at_once: Whether it is cancelled before the next round, unless it has noticed already.
+            where: Says where it is suspended, in place of its own `where`.
 
         Raises:
             ApplicationStuckError: The task was cancelled, and `CANCEL_TIMEOUT` seconds later has not ended.
@@ -267,12 +275,15 @@ class IndependentTask(Generic[T]):
                 except cancelled_error as error:
                     interruption = error
         if not self.done:
-            self._abandon()
+            stuck = (where or self.where)()
+            self.abandon()
+            msg = f"the application was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {stuck}"
+            raise ApplicationStuckError(msg)
         if interruption is not None:
             raise interruption
 
-    def _abandon(self) -> None:
-        where = self.where()
+    def abandon(self) -> None:
+        """Leave to itself a task that was cancelled and goes on all the same, so that the loop can end."""
         self._abandoned = True
         if asyncio_runs():
             # Leave nothing behind that keeps the loop from closing: asyncio.run() waits for every task that it cancels.
@@ -281,8 +292,6 @@ class IndependentTask(Generic[T]):
             self._native.cancel()
         else:
             _interrupt_on_trio(self._trio_task)
-        msg = f"the application was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {where}"
-        raise ApplicationStuckError(msg)
 
     def where(self) -> str:
         """Say where the task is suspended, for an error message."""

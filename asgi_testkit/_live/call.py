@@ -51,7 +51,7 @@ class Call(NamedTuple):
         if not isinstance(error, NETWORK_ERRORS):
             raise error
         if visit.begun:
-            await visit.ended.wait()
+            await visit.wait()
             if visit.app_exception is not None or not visit.complete:
                 return
         server = f"{self.serving.server.name} {self.serving.trouble}".rstrip()

@@ -11,7 +11,6 @@ from weakref import WeakMethod
 import anyio
 
 from .._conversation.loop import asyncio_runs
-from .._errors import LiveServerError
 from .._types import Receive, Scope, Send, SingleCallable
 from .call import Call
 from .http import HTTPCall
@@ -101,9 +100,13 @@ class Gateway:
         serving = await self._started()
         try:
             yield serving
+        except GeneratorExit:  # the call is abandoned, and must not wait
+            serving.forget()
+            raise
         finally:
-            with anyio.CancelScope(shield=True):
-                await serving.stop(grace=0)
+            if not serving.forgotten:
+                with anyio.CancelScope(shield=True):
+                    await serving.stop(grace=0)
 
     def forward(self, app: SingleCallable, *, raises: bool) -> Forward:
         """Return what takes the place of `app` in one conversation; `raises`: whether the test wants its exceptions."""
@@ -133,36 +136,41 @@ class Forward:
         """Say, for an error, where the app is suspended."""
         return "not called yet: its server has yet to start" if self._visit is None else self._visit.where()
 
+    def hears(self) -> bool:
+        """Whether the app waits for a message, or has heard of a disconnect."""
+        visit = self._visit
+        return visit is not None and (visit.listening > 0 or visit.unread > 0 or visit.disconnected)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
         async with self._gateway.for_a_call() as serving:
             self._visit, header = serving.tap.expect(self._app, scope)
             call = Call(serving, self._visit, receive, send, self.extensions, raises=self._raises)
             target = bytes(scope["raw_path"]) + (b"?" + scope["query_string"] if scope["query_string"] else b"")
             headers = [header, *scope["headers"]]
+            conversation = HTTPCall(call) if scope["type"] == "http" else WebSocketCall(call)
             try:
-                if scope["type"] == "http":
-                    await HTTPCall(call).run(scope["method"], target, headers)
-                else:
-                    await WebSocketCall(call).run(target, headers)
-            except LiveServerError:
-                self._visit.cancel()
+                await conversation.run(scope.get("method", "GET"), target, headers)
+                if not self._visit.begun:
+                    self._visit.cancel()  # it is not to begin any more
+                await self._visit.wait()
+            except GeneratorExit:  # the call is abandoned, and must not wait
+                self._visit.abandon()
+                raise
+            except BaseException:
+                await _cancelled(self._visit)
                 raise
             finally:
                 serving.tap.forget(header)
-                await _see_off(self._visit)
             if self._visit.app_exception is not None:
                 raise self._visit.app_exception
 
 
-async def _see_off(visit: Visit) -> None:
-    """Wait for the end of the app, if it was called. If that is cancelled, so is the app; and its end is waited for."""
-    if not visit.begun:
-        visit.cancel()
-        return
-    try:
-        await visit.ended.wait()
-    except BaseException:
-        visit.cancel()
-        with anyio.CancelScope(shield=True):
-            await visit.ended.wait()
-        raise
+async def _cancelled(visit: Visit) -> None:
+    """Cancel the app, and wait until it has ended."""
+    visit.cancel()
+    with anyio.CancelScope(shield=True):
+        try:
+            await visit.wait()
+        except GeneratorExit:
+            visit.abandon()
+            raise

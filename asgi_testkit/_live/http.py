@@ -25,6 +25,7 @@ class HTTPCall:
         self._call = call
         self._uploaded = anyio.Event()
         self._gone = False
+        self._complete = False
         self._error: Exception | None = None
 
     async def run(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -51,8 +52,9 @@ class HTTPCall:
         await self._uploaded.wait()
         while (await self._call.receive())["type"] != "http.disconnect":
             pass
-        self._gone = True
-        scope.cancel()
+        if not self._complete:  # else there is nothing more to receive, and the app may have work to do still
+            self._gone = True
+            scope.cancel()
 
     async def _exchange(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         wire = self._call.serving.wire
@@ -90,4 +92,5 @@ class HTTPCall:
         stream: Any = response.stream
         async for chunk in stream:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._complete = True
         await send({"type": "http.response.body", "body": b""})

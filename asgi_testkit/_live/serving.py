@@ -30,6 +30,7 @@ class Serving:
         wire: The way to it.
         host, port: Where it listens.
         server: Which it is.
+        forgotten: Whether it was let go of.
     """
 
     def __init__(self, server: Server, guests_app: SingleCallable, *, context: ssl.SSLContext | None, http2: bool):
@@ -45,6 +46,7 @@ class Serving:
         self._started = anyio.Event()
         self._stopping = anyio.Event()
         self._task: IndependentTask[None] | None = None
+        self.forgotten: bool = False
 
     async def start(self) -> None:
         """Start the server, and wait until it has.
@@ -94,13 +96,15 @@ class Serving:
             await self.wire.aclose()
             with anyio.move_on_after(grace):
                 for visit in list(self.tap.visits):
-                    await visit.ended.wait()
+                    await visit.wait()
         finally:
             for visit in self.tap.visits:
                 visit.cancel()
             self._stopping.set()
             if self._task is not None:
                 await self._end(self._task)
+            for visit in list(self.tap.visits):
+                visit.abandon()
         failure = self.failure()
         if failure is not None:
             raise failure
@@ -128,5 +132,8 @@ class Serving:
         return failures[0] if failures else None
 
     def forget(self) -> None:
-        """Let go of the socket: the loop has died, and the server with it."""
+        """Let go of the server without waiting for its end: its loop has died, or will see to it."""
+        self.forgotten = True
         self._socket.close()
+        if self._task is not None:
+            self._task.cancel()

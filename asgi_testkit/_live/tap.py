@@ -6,11 +6,9 @@ from collections.abc import Awaitable
 from itertools import count
 from typing import Any
 
-import anyio
-import anyio.lowlevel
-
 from .._conversation import observer
-from .._conversation.suspended import mark_here, where_suspended
+from .._conversation.loop import checkpoint
+from .._conversation.task import IndependentTask
 from .._types import Message, Receive, Scope, Send, SingleCallable
 
 #: The header by which a request tells which of ours it is. The app does not get to see it.
@@ -23,96 +21,112 @@ class Visit:
     Attributes:
         scope: The scope that the app was called with.
         stand_in: Whether the client takes the place of another package's: not told here.
-        begun: Whether the server has called the app.
-        done: Whether the app has ended.
-        ended: Set when it has.
         started: Whether the app has begun to answer: with a response, or by accepting a handshake.
         complete: Whether it has sent the end of its response.
         closed: Code and reason of its ``websocket.close``.
         disconnected: Whether it was told that the connection has ended.
+        listening: How many of its calls of ``receive()`` wait now.
+        unread: How many messages of a WebSocket client are on their way to it.
     """
 
     stand_in: bool = False
-    begun: bool = False
-    done: bool = False
     started: bool = False
     complete: bool = False
     closed: tuple[Any, Any] | None = None
     disconnected: bool = False
-    _exception: BaseException | None = None
-    _returned = False
+    listening: int = 0
+    unread: int = 0
+    _task: IndependentTask[Any] | None = None
     _cancelled = False
-    _coroutine: Any = None
-    _mark: object = None
 
     def __init__(self, app: SingleCallable, scope: Scope) -> None:
         """Prepare it; `scope` is what the app is to have as its own: its state and its root path stay."""
         self.scope = scope
-        self.ended: anyio.Event = anyio.Event()
         self._app = app
-        self._limits: anyio.CancelScope = anyio.CancelScope()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the server has called the app."""
+        return self._task is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether the app has ended."""
+        return self._task is not None and self._task.done
 
     @property
     def app_exception(self) -> BaseException | None:
         """What the app raised, as it is; None while it runs, or if it returned."""
-        return self._exception
+        return None if self._task is None else self._task.exception
 
     @property
     def app_returned(self) -> bool:
         """Whether the app has ended by returning."""
-        return self._returned
+        return self._task is not None and self._task.returned
 
     def where(self) -> str:
         """Say, for an error, where the app is suspended."""
-        if not self.begun:
-            return "not called yet: the server has not come to that"
-        return where_suspended(self._coroutine, self._mark, leave_out={__name__})
+        return "not called yet: the server has not come to that" if self._task is None else self._task.where()
+
+    async def wait(self) -> None:
+        """Wait until the app has ended, if the server has called it."""
+        if self._task is not None:
+            await self._task.wait(None)
 
     def cancel(self) -> None:
         """Cancel the app, which may not have been called yet."""
         self._cancelled = True
-        self._limits.cancel()
+        if self._task is not None:
+            self._task.cancel(for_good=True)
+
+    def abandon(self) -> None:
+        """Leave an app to itself that was cancelled and goes on all the same."""
+        if self._task is not None:
+            self._task.abandon()
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app as the server asks for. What it raises is kept, and raised."""
+        """Call the app as the server asks for, in a task of its own. What it raises is kept, and raised."""
         kept = {name: self.scope[name] for name in ("state", "root_path") if name in self.scope}
         self.scope.clear()
         self.scope.update(scope)
         self.scope.update(kept)
-        self.begun = True
-        cancelled = anyio.get_cancelled_exc_class()
+        if self._cancelled:
+            return
+        self._task = task = IndependentTask(lambda: self._call(receive, send), name=f"the app, for {scope['path']}")
         try:
-            with self._limits:
-                self._mark = mark_here()
-                self._coroutine = self._call(receive, send)
-                await self._coroutine
-                self._returned = True
-        except cancelled:
+            await task.wait(None)
+        except BaseException:  # the server itself cancels
+            await task.end(grace=0)
             raise
-        except BaseException as error:
-            self._exception = error
-            if isinstance(error, Exception):
-                raise
-            msg = f"the application raised {error!r}"  # which as it is would end the loop, and the server with it
+        error = task.exception
+        if isinstance(error, Exception):
+            raise error
+        if error is not None:  # which as it is would end the loop, and the server with it
+            msg = f"the application raised {error!r}"
             raise RuntimeError(msg) from error
-        finally:
-            self.done = True
-            self.ended.set()
 
-    async def _call(self, receive: Receive, send: Send) -> None:
+    def _call(self, receive: Receive, send: Send) -> Awaitable[Any]:
         async def heard() -> Message:
-            message = await receive()
+            self.listening += 1
+            try:
+                message = await receive()
+            finally:
+                self.listening -= 1
+            self.unread -= message["type"] == "websocket.receive"
             if message["type"] in {"http.disconnect", "websocket.disconnect"}:
                 self.disconnected = True
             return message
 
         async def noted(message: Message) -> None:
             if message["type"] == "websocket.close" and self.closed is None:  # the client may hear of it in send()
-                self.closed = message.get("code", 1000), message.get("reason") or ""
+                self.closed = message.get("code", 1000), message.get("reason")
             await send(message)
             self._note(message)
+            # A server may take a message without a turn of the loop, all the more when its client has gone. An app that
+            # sends for ever could not be cancelled then, nor would any timeout fire.
+            await checkpoint()
 
-        await self._app(self.scope, heard, noted)
+        return self._app(self.scope, heard, noted)
 
     def _note(self, message: Message) -> None:
         match message["type"]:

@@ -35,7 +35,7 @@ class WebSocketCall:
         self._gone = False
         self._error: Exception | None = None
 
-    async def run(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    async def run(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         """Connect, and pass on what either side says, until the end.
 
         Raises:
@@ -45,7 +45,7 @@ class WebSocketCall:
         async with anyio.create_task_group() as group:
             group.start_soon(self._pump_out, group.cancel_scope)
             try:
-                await self._connect(target, headers)
+                await self._connect(method, target, headers)
             except Exception as error:
                 self._error = error
             group.cancel_scope.cancel()
@@ -55,13 +55,13 @@ class WebSocketCall:
         if self._error is not None and not self._gone:
             await self._call.broken_off(self._error)
 
-    async def _connect(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    async def _connect(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         wire = self._call.serving.wire
         connection = await wire.connect(for_upgrade=True)
         try:
             # Frames are not compressed on this way, so nothing is to be agreed upon for that.
             sent = [header for header in headers if header[0] != b"sec-websocket-extensions"]
-            response = await connection.handle_async_request(wire.request("GET", target, sent, None))
+            response = await connection.handle_async_request(wire.request(method, target, sent, None))
             self._call.note_version(response)
             if response.status == 101:
                 await self._accepted(response)
@@ -134,7 +134,7 @@ class WebSocketCall:
             return
         code, reason = event.code, event.reason
         if visit.closed is None:
-            await visit.ended.wait()
+            await visit.wait()
             if visit.app_exception is not None or not visit.disconnected:
                 return
         elif code == CloseReason.ABNORMAL_CLOSURE:
@@ -148,6 +148,7 @@ class WebSocketCall:
                 break
             if message["type"] == "websocket.receive":
                 await self._open.wait()
+                self._call.visit.unread += 1
                 data = message.get("text")
                 await self._write(BytesMessage(message["bytes"]) if data is None else TextMessage(data))
         self._gone = True
