@@ -62,7 +62,8 @@ def live_run() -> Iterator[LiveRun | None]:
 def live_or_in_process(request: pytest.FixtureRequest, live_run: LiveRun | None) -> None:
     """Keep a test in-process that is about that, as its marker says."""
     if live_run is not None:
-        live_run.paused = request.node.get_closest_marker("in_process") is not None
+        markers = request.node.iter_markers("in_process")
+        live_run.paused = any(mark.kwargs.get("on", live_run.server) == live_run.server for mark in markers)
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)

@@ -168,6 +168,7 @@ def test_leaving_takes_one_trip(opening: Opener) -> None:
             assert len(called) == 1
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_sends_go_before_a_close_that_follows_them(opening: Opener) -> None:
     heard = Recorder()
 
@@ -453,6 +454,7 @@ def test_ctrl_c_in_the_handshake_is_a_disconnect_for_the_app(opening: Opener) ->
 
 
 @pytest.mark.usefixtures("_looking_often")
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_ctrl_c_when_the_block_is_left_ends_the_app_all_the_same(opening: Opener) -> None:
     story = Recorder()
 
@@ -477,6 +479,7 @@ def test_ctrl_c_when_the_block_is_left_ends_the_app_all_the_same(opening: Opener
 
 
 @pytest.mark.usefixtures("_looking_often")
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_ctrl_c_in_the_block_closes_the_session(opening: Opener) -> None:
     story = Recorder()
 

@@ -277,6 +277,7 @@ def request_message(chunk: bytes, *, more: bool) -> Message:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello", b"x" * 100_000], ids=["none", "empty", "short", "long"])
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn sends an empty message after the body")
 def test_a_plain_body_is_one_message(face: Face, content: bytes | None) -> None:
     with face.bare(echo_messages) as client:
         text = client.post(content=content).text
@@ -370,6 +371,7 @@ def test_the_second_chunk_of_an_upload_may_depend_on_the_first_of_the_response(
         assert stream.chunks() == [b"PONG"]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="what receive() gives after a disconnect is the server's to decide")
 def test_after_the_body_receive_waits_for_the_end_of_the_response(face: Face) -> None:
     received = Recorder()
 
@@ -628,6 +630,7 @@ def test_an_app_that_sends_for_ever_without_a_pause_is_stopped(face: Face) -> No
     assert stream.response.extensions["asgi"].done
 
 
+@pytest.mark.in_process(on="hypercorn", reason="what receive() gives after a disconnect is the server's to decide")
 def test_receive_tells_of_the_disconnect_again_and_again(face: Face) -> None:
     received = Recorder()
 
@@ -945,6 +948,7 @@ def test_an_error_behind_an_unread_response_is_raised_when_it_is_left(face: Face
         pass
 
 
+@pytest.mark.in_process(on="hypercorn", reason="its 500 has no body")
 def test_a_server_s_client_gets_a_500_when_nothing_was_sent(face: Face) -> None:
     error = ValueError("x")
     with face.bare(failing(error, after="nothing"), raise_server_exceptions=False) as client:

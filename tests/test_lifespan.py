@@ -744,6 +744,7 @@ def run(backend: Backend, function: Callable[[], Awaitable[Any]]) -> Any:
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.id)
 @pytest.mark.parametrize("kind", [AsyncClient, LifespanManager])
+@pytest.mark.in_process(reason="leaves a server running in the other loop")
 def test_leaving_in_another_loop_is_an_error_that_names_both_and_the_cure(kind: Any, backend: Backend) -> None:
     entered = kind(well())
     run(backend, entered.__aenter__)

@@ -383,6 +383,7 @@ async def test_a_handshake_that_is_cancelled_lets_the_app_finish_within_its_grac
         assert heard.events == [{"type": "websocket.disconnect", "code": 1006}, "finished"]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 async def test_a_block_that_is_cancelled_closes_the_connection_and_sees_the_app_to_its_end() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

@@ -190,6 +190,7 @@ def test_the_handshake_is_a_request_of_the_client(face: Face) -> None:
     assert again["headers"]["sec-websocket-key"] != headers["sec-websocket-key"]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn sends no reason phrase")
 def test_the_response_is_the_101(face: Face) -> None:
     headers = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}  # RFC 6455 section 1.3
     with face.bare(mirror) as client, client.connect("/a", headers=headers) as socket:
@@ -216,6 +217,7 @@ def test_the_app_chooses_a_subprotocol_or_none(face: Face, offered: Any, chosen:
         assert socket.session.headers.get("sec-websocket-protocol") == chosen
 
 
+@pytest.mark.in_process(on="hypercorn", reason="it is the server that refuses a message")
 def test_an_app_cannot_choose_a_subprotocol_that_was_not_offered(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accept(send, subprotocol="chat")
@@ -273,6 +275,7 @@ def test_event_hooks_see_the_handshake(face: Face) -> None:
     assert seen.events == ["websocket", 101]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_a_response_hook_that_raises_ends_the_connection(face: Face) -> None:
     heard = Recorder()
 
@@ -535,6 +538,7 @@ def test_what_cannot_be_sent_is_refused_and_the_session_goes_on(face: Face) -> N
         assert socket.receive_text() == "the first"
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn sends both keys, one of them None")
 def test_what_was_sent_is_a_copy(face: Face) -> None:
     sent = Gate()
 
@@ -987,6 +991,7 @@ def test_what_connecting_raises_has_no_context(face: Face, raises: Any) -> None:
         ({"code": 4.5, "reason": 0}, 1005, "0", "code 4.5, reason 0"),
     ],
 )
+@pytest.mark.in_process(on="hypercorn", reason="what receive() gives after a disconnect is the server's to decide")
 def test_a_rejection_is_a_disconnect_with_its_code_and_reason(
     face: Face, more: Any, code: int, reason: str, text: str
 ) -> None:
@@ -1008,6 +1013,7 @@ def test_a_rejection_is_a_disconnect_with_its_code_and_reason(
     assert heard.events == [{"type": "websocket.disconnect", "code": 1006}]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn sends no reason phrase")
 def test_a_denial_has_its_response_whole(face: Face) -> None:
     heard = Recorder()
 
@@ -1118,6 +1124,7 @@ def test_an_app_that_is_held_back_at_the_end_of_its_denial_is_let_go_when_the_cl
     assert heard.events == [ClientDisconnected]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn sends no reason phrase")
 def test_a_denial_without_a_body_ends_where_its_status_says_so(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await deny(send, status=204, chunks=(b"not", b"sent"))
@@ -1361,6 +1368,7 @@ def test_after_its_own_close_the_app_still_receives_what_was_sent_before(face: F
     ]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="what receive() gives after a disconnect is the server's to decide")
 def test_a_pending_receive_of_the_app_ends_with_its_own_close(face: Face) -> None:
     heard = Recorder()
 
@@ -1380,6 +1388,7 @@ def test_a_pending_receive_of_the_app_ends_with_its_own_close(face: Face) -> Non
     assert heard.events == [{"type": "websocket.disconnect", "code": 3001, "reason": ""}]
 
 
+@pytest.mark.in_process(on="hypercorn", reason="what receive() gives after a disconnect is the server's to decide")
 def test_what_is_sent_after_the_app_s_close_is_dropped_until_the_test_hears_of_it(face: Face) -> None:
     heard = Recorder()
     app = scripted(closing(code=3000), recording(heard))
@@ -1723,6 +1732,7 @@ def test_a_send_after_a_close_that_came_too_late_is_refused_as_well(face: Face, 
             socket.send_text("too late")
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn sends both keys, one of them None")
 def test_what_the_test_sent_before_it_left_is_received_before_the_disconnect(face: Face) -> None:
     heard, gate = Recorder(), Gate()
     with opened(face, scripted(waiting(gate), recording(heard, 3))) as client, client.connect() as socket:
@@ -1813,6 +1823,7 @@ def test_every_pending_receive_ends_with_the_test_s_own_close(face: Face) -> Non
             assert caught.value.code == 3000
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_when_the_block_is_left_the_app_has_cleaned_up(face: Face) -> None:
     story = Recorder()
 
@@ -1835,6 +1846,7 @@ def test_when_the_block_is_left_the_app_has_cleaned_up(face: Face) -> None:
         assert (socket.session.done, socket.session.app_exception) == (True, None)
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_an_app_that_has_unread_messages_has_its_grace_too(face: Face) -> None:
     story, gate = Recorder(), Gate()
 
@@ -2014,6 +2026,7 @@ def test_an_exception_of_the_app_that_passes_through_the_block_is_not_told_twice
 # Detached apps, and the client's close
 
 
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_leaving_a_detached_app_does_not_wait_for_it_and_the_client_s_close_does(face: Face) -> None:
     story = Recorder()
 
@@ -2055,6 +2068,7 @@ def test_an_error_of_a_detached_app_is_raised_when_the_client_closes(face: Face)
         socket.wait()
 
 
+@pytest.mark.in_process(on="hypercorn", reason="what send() raises after a disconnect is the server's to decide")
 def test_a_detached_app_that_is_told_that_the_client_has_gone_has_not_failed(face: Face) -> None:
     with opened(face, scripted(hear, saying("more")), background="detach") as client:
         with client.connect() as socket:
@@ -2219,6 +2233,7 @@ def test_a_receive_that_the_app_drops_loses_nothing(face: Face) -> None:
 
 
 @pytest.mark.parametrize("denied", [False, True])
+@pytest.mark.in_process(on="hypercorn", reason="hypercorn tells of every close of the client as 1006")
 def test_a_handshake_that_is_sent_as_any_request_is_answered_and_reading_the_answer_ends_it(
     face: Face, denied: bool
 ) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakMethod
 
 import anyio
 
-from .._conversation.loop import asyncio_runs
+from .._conversation.loop import HomeLoop, asyncio_runs
 from .._types import Receive, Scope, Send, SingleCallable
 from .call import Call
 from .http import HTTPCall
@@ -45,6 +45,7 @@ class Gateway:
         self.serving: Serving | None = None
         self.tls: bool = context is not None
         self.run = run
+        self._short_lived: ShortLived | None = None
         self._guests_app = WeakMethod(guests_app)  # of the owner of this
         self._context = context
         self._http2 = http2
@@ -93,26 +94,56 @@ class Gateway:
 
     @asynccontextmanager
     async def for_a_call(self) -> AsyncIterator[Serving]:
-        """Have a server for one call: the one that runs, or one that runs for as long as the call."""
+        """Have a server for one call: the one that runs, or one that runs as long as there are calls at a time."""
         if self.serving is not None:
             yield self.serving
             return
-        serving = await self._started()
-        try:
+        short = self._short_lived
+        if short is None or not short.home.here:
+            short = self._short_lived = ShortLived()
+        async with short.used_by_a_call(self._started) as serving:
             yield serving
-        except GeneratorExit:  # the call is abandoned, and must not wait
-            serving.forget()
-            raise
-        finally:
-            if not serving.forgotten:
-                with anyio.CancelScope(shield=True):
-                    await serving.stop(grace=0)
 
     def forward(self, app: SingleCallable, *, raises: bool) -> Forward:
         """Return what takes the place of `app` in one conversation; `raises`: whether the test wants its exceptions."""
         if self.run is not None:
             self.run.requests += 1
         return Forward(self, app, raises=raises)
+
+
+class ShortLived:
+    """A server that runs as long as calls use it, which begin and end when they like.
+
+    Attributes:
+        home: The loop that it is in.
+    """
+
+    def __init__(self) -> None:
+        self.home: HomeLoop = HomeLoop("server")
+        self._users = 0
+        self._serving: Serving | None = None
+        self._starting = anyio.Lock()
+
+    @asynccontextmanager
+    async def used_by_a_call(self, start: Callable[[], Awaitable[Serving]]) -> AsyncIterator[Serving]:
+        """Use it in this block. The first starts it, and the last stops it."""
+        self._users += 1
+        try:
+            async with self._starting:
+                if self._serving is None:
+                    self._serving = await start()
+            yield self._serving
+        except GeneratorExit:  # the call is abandoned, and must not wait
+            if self._serving is not None and self._users == 1:
+                self._serving.forget()
+                self._serving = None
+            raise
+        finally:
+            self._users -= 1
+            if not self._users and self._serving is not None:
+                serving, self._serving = self._serving, None
+                with anyio.CancelScope(shield=True):
+                    await serving.stop(grace=0)
 
 
 class Forward:

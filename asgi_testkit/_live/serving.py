@@ -8,6 +8,7 @@ from contextlib import suppress
 from contextvars import Context
 from pathlib import Path
 from socket import AF_INET, IPPROTO_TCP, SHUT_RDWR, SOCK_STREAM, socket
+from stat import S_ISSOCK
 
 import anyio
 
@@ -30,7 +31,6 @@ class Serving:
         wire: The way to it.
         host, port: Where it listens.
         server: Which it is.
-        forgotten: Whether it was let go of.
     """
 
     def __init__(self, server: Server, guests_app: SingleCallable, *, context: ssl.SSLContext | None, http2: bool):
@@ -46,7 +46,6 @@ class Serving:
         self._started = anyio.Event()
         self._stopping = anyio.Event()
         self._task: IndependentTask[None] | None = None
-        self.forgotten: bool = False
 
     async def start(self) -> None:
         """Start the server, and wait until it has.
@@ -120,9 +119,14 @@ class Serving:
         """Cut what connections to the server are left, as the network may: somebody does not read, and it waits."""
         with suppress(OSError):  # no such folder, elsewhere than on Unix
             for path in Path("/dev/fd").iterdir():
-                with suppress(OSError), socket(fileno=os.dup(int(path.name))) as connection:
-                    if connection.getsockname() == (self.host, self.port):
-                        connection.shutdown(SHUT_RDWR)
+                with suppress(OSError):  # it has been closed meanwhile
+                    if S_ISSOCK(os.fstat(int(path.name)).st_mode):
+                        self._cut(int(path.name))
+
+    def _cut(self, descriptor: int) -> None:
+        with socket(fileno=os.dup(descriptor)) as connection:
+            if connection.getsockname() == (self.host, self.port):
+                connection.shutdown(SHUT_RDWR)
 
     def failure(self) -> BaseException | None:
         """Return what the app has raised in calls that no client of ours has made; the first, with notes of others."""
@@ -133,7 +137,6 @@ class Serving:
 
     def forget(self) -> None:
         """Let go of the server without waiting for its end: its loop has died, or will see to it."""
-        self.forgotten = True
         self._socket.close()
         if self._task is not None:
             self._task.cancel()
