@@ -939,6 +939,7 @@ def test_what_was_sent_before_the_error_can_be_read(face: Face, after: str) -> N
         assert stream.response.extensions["asgi"].app_exception is error
 
 
+@pytest.mark.in_process(reason="when the end of a response arrives is the network's to decide")
 def test_an_error_behind_an_unread_response_is_raised_when_it_is_left(face: Face) -> None:
     with (
         face.bare(failing(ValueError("x"), after="the end")) as client,
@@ -1093,6 +1094,7 @@ def test_strict_refuses_what_servers_let_pass(face: Face) -> None:
 # Background work
 
 
+@pytest.mark.in_process(reason="when the end of a response arrives is the network's to decide")
 def test_a_call_returns_when_background_work_is_done(face: Face) -> None:
     done = Recorder()
 

@@ -600,6 +600,7 @@ def test_an_error_after_a_part_comes_after_the_response_hooks(opening: Opener) -
     assert seen == [200]
 
 
+@pytest.mark.in_process(reason="when the end of a response arrives is the network's to decide")
 def test_an_error_that_a_hook_never_comes_to_is_a_note_on_the_hook_s(opening: Opener) -> None:
     def fail(response: httpx.Response) -> None:
         msg = "the hook's"
@@ -611,6 +612,7 @@ def test_an_error_that_a_hook_never_comes_to_is_a_note_on_the_hook_s(opening: Op
     assert "ValueError: the app's" in caught.value.__notes__[0]
 
 
+@pytest.mark.in_process(reason="when the end of a response arrives is the network's to decide")
 def test_an_error_that_nobody_comes_to_is_raised_when_the_response_is_closed(opening: Opener) -> None:
     hooks = {"response": [lambda response: response.close()]}
     with opening(breaks_off, event_hooks=hooks) as client, pytest.raises(ValueError, match="the app's"):

@@ -2046,6 +2046,7 @@ def test_leaving_a_detached_app_does_not_wait_for_it_and_the_client_s_close_does
 
 
 @pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.in_process(reason="when an end is heard of is the network's to decide")
 def test_a_detached_app_that_has_ended_well_is_forgotten(face: Face, closes: bool) -> None:
     gate = Gate()
     app = scripted(closing() if closes else saying(), waiting(gate))

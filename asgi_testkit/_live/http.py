@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Self
 
 import anyio
 
@@ -58,7 +57,7 @@ class HTTPCall:
 
     async def _exchange(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         wire = self._call.serving.wire
-        content = self._body() if any(name in _OF_BODY for name, _ in headers) else None
+        content = self if any(name in _OF_BODY for name, _ in headers) else None
         if content is None:
             self._uploaded.set()
         connection = await wire.connect()
@@ -66,31 +65,38 @@ class HTTPCall:
             response = await connection.handle_async_request(wire.request(method, target, headers, content))
             self._uploaded.set()
             if self._call.failed_early() is None:
-                await self._pass_on(response)
+                await self._pass_on(connection, response)
             await response.aclose()
         except BaseException:
             await wire.close(connection)
             raise
         await wire.release(connection)
 
-    async def _body(self) -> AsyncIterator[bytes]:
-        more = True
-        while more:
-            message: Message = await self._call.receive()
-            if message["type"] == "http.disconnect":
-                self._gone = True
-                self._uploaded.set()
-                await anyio.sleep_forever()  # until `_watch` has been told as well
-            more = message["more_body"]
-            yield message["body"]
-        self._uploaded.set()
-
-    async def _pass_on(self, response: Response) -> None:
-        send = self._call.send
+    async def _pass_on(self, connection: Any, response: Response) -> None:
         self._call.note_version(response)
-        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-        stream: Any = response.stream
-        async for chunk in stream:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._call.send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await self._call.serving.wire.read(connection, response, self._pass_on_part)
         self._complete = True
-        await send({"type": "http.response.body", "body": b""})
+        await self._call.send({"type": "http.response.body", "body": b""})
+
+    async def _pass_on_part(self, part: bytes) -> None:
+        await self._call.send({"type": "http.response.body", "body": part, "more_body": True})
+
+    # The body of the request, as httpcore iterates over it. Trio warns of generators that are left in the middle.
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._uploaded.is_set():
+            raise StopAsyncIteration
+        message: Message = await self._call.receive()
+        if message["type"] == "http.disconnect":
+            self._gone = True
+            self._uploaded.set()
+            await anyio.sleep_forever()  # until `_watch` has been told as well
+        if not message["more_body"]:
+            self._uploaded.set()
+        body: bytes = message["body"]
+        self._call.visit.unread += len(body)
+        return body

@@ -26,7 +26,7 @@ class Visit:
         closed: Code and reason of its ``websocket.close``.
         disconnected: Whether it was told that the connection has ended.
         listening: How many of its calls of ``receive()`` wait now.
-        unread: How many messages of a WebSocket client are on their way to it.
+        unread: How many bytes of a request, or messages of a WebSocket client, are on their way to it.
     """
 
     stand_in: bool = False
@@ -112,7 +112,9 @@ class Visit:
                 message = await receive()
             finally:
                 self.listening -= 1
-            self.unread -= message["type"] == "websocket.receive"
+            if message["type"] == "websocket.receive":
+                self.unread -= 1
+            self.unread -= len(message.get("body", b""))
             if message["type"] in {"http.disconnect", "websocket.disconnect"}:
                 self.disconnected = True
             return message

@@ -66,11 +66,11 @@ class WebSocketCall:
             if response.status == 101:
                 await self._accepted(response)
             else:
-                await self._denied(response)
+                await self._denied(connection, response)
         finally:
             await wire.close(connection)
 
-    async def _denied(self, response: Response) -> None:
+    async def _denied(self, connection: Any, response: Response) -> None:
         visit, send = self._call.visit, self._call.send
         if visit.closed is not None:  # of which the response says nothing but 403
             code, reason = visit.closed
@@ -79,10 +79,11 @@ class WebSocketCall:
             await send(
                 {"type": "websocket.http.response.start", "status": response.status, "headers": response.headers}
             )
-            stream: Any = response.stream
-            async for chunk in stream:
-                await send({"type": "websocket.http.response.body", "body": chunk, "more_body": True})
+            await self._call.serving.wire.read(connection, response, self._pass_on_part)
             await send({"type": "websocket.http.response.body", "body": b""})
+
+    async def _pass_on_part(self, part: bytes) -> None:
+        await self._call.send({"type": "websocket.http.response.body", "body": part, "more_body": True})
 
     async def _accepted(self, response: Response) -> None:
         subprotocol = [value for name, value in response.headers if name.lower() == b"sec-websocket-protocol"]

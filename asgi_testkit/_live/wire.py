@@ -6,7 +6,9 @@ It is made of the parts of httpcore that are below its pools, since tests put fa
 from __future__ import annotations
 
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import httpcore
@@ -54,6 +56,27 @@ class Wire:
         scheme, host, port = self._origin.scheme, self._origin.host, self._origin.port
         url = httpcore.URL(scheme=scheme, host=host, port=port, target=target)
         return httpcore.Request(method, url, headers=headers, content=content)  # type: ignore[arg-type]
+
+    async def read(
+        self,
+        connection: httpcore.AsyncConnectionInterface,
+        response: Response,
+        take: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        """Read the body of a response, and have each part of it taken."""
+        stream: Any = response.stream
+        parts = aiter(stream)
+        try:
+            async for part in parts:
+                await take(part)
+        except BaseException:
+            # It is a generator with one inside, of which trio warns if they are left in the middle. So they are gone
+            # through to their end, which is not far once the connection is closed.
+            await self.close(connection)
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                async for _ in parts:
+                    pass
+            raise
 
     async def release(self, connection: httpcore.AsyncConnectionInterface) -> None:
         """Keep a connection for the next request, if it may be used again; else close it."""
