@@ -204,10 +204,17 @@ def test_what_is_no_json_is_an_error_that_shows_it(mode: Any, data: Any) -> None
 @pytest.mark.parametrize("code", [1000, 1003, 1007, 1014, 3000, 4999])
 @pytest.mark.parametrize("reason", [None, "", "x" * 123, "\u00e9" * 61 + "x"], ids=["none", "empty", "long", "wide"])
 def test_a_client_may_close_with_that(code: int, reason: str | None) -> None:
-    check_close(code, reason)
+    assert check_close(code, reason) == code
 
 
-@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 1000.0, True, "1000", None], ids=repr)
+@pytest.mark.parametrize("reason", [None, ""])
+def test_a_client_may_close_without_a_code(reason: str | None) -> None:
+    assert check_close(None, reason) == 1005
+    with pytest.raises(ValueError, match="has no room for the reason 'bye'"):
+        check_close(None, "bye")
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 1000.0, True, "1000"], ids=repr)
 def test_a_client_may_not_close_with_that(code: Any) -> None:
     with pytest.raises(ValueError, match=rf"^no client closes with the code {re.escape(repr(code))}: 1000 to 1003,"):
         check_close(code, None)

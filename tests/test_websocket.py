@@ -514,7 +514,17 @@ def test_a_message_of_the_test_may_be_its_close(face: Face) -> None:
         with client.connect() as socket:
             socket.send({"type": "websocket.disconnect"})
     told = [{"type": "websocket.disconnect", "code": 3000, "reason": "enough"}] * 2
-    assert heard.events == told + [{"type": "websocket.disconnect", "code": 1000, "reason": ""}] * 2
+    assert heard.events == told + [{"type": "websocket.disconnect", "code": 1005, "reason": ""}] * 2
+
+
+def test_a_close_without_a_code_is_told_as_1005(face: Face) -> None:
+    heard = Recorder()
+    with face.bare(scripted(recording(heard, 2))) as client, client.connect() as socket:
+        socket.close(None)
+        assert (socket.session.close_code, socket.session.close_reason) == (1005, "")
+        with pytest.raises(ValueError, match="has no room for the reason 'bye'"):
+            socket.close(None, "bye")
+    assert heard.events == [{"type": "websocket.disconnect", "code": 1005, "reason": ""}] * 2
 
 
 def test_what_cannot_be_sent_is_refused_and_the_session_goes_on(face: Face) -> None:
@@ -1677,7 +1687,7 @@ def test_the_app_receives_the_test_s_code_and_reason(face: Face, args: Any, code
     assert heard.events == [{"type": "websocket.disconnect", "code": code, "reason": reason}] * 3
 
 
-@pytest.mark.parametrize("code", [1005, None])
+@pytest.mark.parametrize("code", [1005, "1000"])
 def test_a_code_that_no_client_can_send_is_refused(face: Face, code: Any) -> None:
     with face.bare(echo) as client, client.connect() as socket:
         with pytest.raises(ValueError, match=re.escape(f"no client closes with the code {code!r}")):

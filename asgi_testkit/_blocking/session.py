@@ -90,7 +90,7 @@ class WebSocketSession(Session):
         """Send text, bytes, or an ASGI message; as `AsyncWebSocketSession.send`."""
         checked = payload.any_message(message)
         if checked["type"] == "websocket.disconnect":
-            self.close(checked.get("code", 1000), checked.get("reason"))
+            self.close(checked.get("code"), checked.get("reason"))
         else:
             self._write(checked)
 
@@ -186,10 +186,9 @@ class WebSocketSession(Session):
 
     # The end
 
-    def close(self, code: int = 1000, reason: str | None = None) -> None:
+    def close(self, code: int | None = 1000, reason: str | None = None) -> None:
         """Close the connection; as `AsyncWebSocketSession.close`."""
-        payload.check_close(code, reason)
-        self._disconnect(code, reason or "")
+        self._disconnect(payload.check_close(code, reason), reason or "")
 
     def abort(self) -> None:
         """Lose the connection, without a close frame; as `AsyncWebSocketSession.abort`."""

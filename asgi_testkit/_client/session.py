@@ -197,7 +197,7 @@ class AsyncWebSocketSession(Session):
         """
         checked = payload.any_message(message)
         if checked["type"] == "websocket.disconnect":
-            await self.close(checked.get("code", 1000), checked.get("reason"))
+            await self.close(checked.get("code"), checked.get("reason"))
         else:
             await self._open.write(checked)
 
@@ -312,21 +312,21 @@ class AsyncWebSocketSession(Session):
 
     # The end
 
-    async def close(self, code: int = 1000, reason: str | None = None) -> None:
+    async def close(self, code: int | None = 1000, reason: str | None = None) -> None:
         """Close the connection: the app receives ``websocket.disconnect``. What it has sent can still be received.
 
         It does not wait for the app; leaving the block does, and so does `wait`. Closing twice does no harm.
 
         Args:
-            code: The close code (RFC 6455 section 7.4).
+            code: The close code (RFC 6455 section 7.4); None for a close frame without one, which the app is told as
+                1005.
             reason: At most 123 bytes in UTF-8.
 
         Raises:
             TypeError: The reason is no text.
             ValueError: No client can send that.
         """
-        payload.check_close(code, reason)
-        self._open.disconnect(code, reason or "")
+        self._open.disconnect(payload.check_close(code, reason), reason or "")
         await checkpoint()
 
     async def abort(self) -> None:

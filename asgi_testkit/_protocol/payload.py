@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from .._types import Message
-from .websocket import MAX_REASON, is_close_code
+from .websocket import MAX_REASON, NO_CODE, is_close_code
 
 #: How JSON goes over the connection: in messages of text, or of bytes.
 JSONMode: TypeAlias = Literal["text", "binary"]
@@ -72,14 +72,18 @@ def any_message(message: Data | Message) -> Message:
     return dict(message)
 
 
-def check_close(code: int, reason: str | None) -> None:
-    """Check that a client can close with that.
+def check_close(code: int | None, reason: str | None) -> int:
+    """Check that a client can close with that, and return the code that it comes to: 1005 for None.
 
     Raises:
         TypeError: The reason is no text.
-        ValueError: RFC 6455 does not allow the code (section 7.4), or the reason is longer than 123 bytes (5.5).
+        ValueError: RFC 6455 does not allow the code (section 7.4), or the reason is longer than 123 bytes (5.5), or
+            comes without a code.
     """
-    if not is_close_code(code):
+    if code is None and reason:
+        msg = f"a close frame without a code has no room for the reason {reason!r} (RFC 6455 5.5.1)"
+        raise ValueError(msg)
+    if not (code is None or is_close_code(code)):
         msg = (
             f"no client closes with the code {code!r}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 can be sent "
             "(RFC 6455 7.4). abort() is for a connection that is lost without a close frame"
@@ -91,6 +95,7 @@ def check_close(code: int, reason: str | None) -> None:
     if reason is not None and len(reason.encode()) > MAX_REASON:
         msg = f"a close frame holds {MAX_REASON} bytes of reason in UTF-8 (RFC 6455 5.5), not {len(reason.encode())}"
         raise ValueError(msg)
+    return NO_CODE if code is None else code
 
 
 def as_data(data: Data) -> Data:

@@ -15,6 +15,7 @@ import httpx
 from ..._blocking.session import WebSocketSession
 from ..._client.library import HTTPX
 from ..._protocol.payload import JSONMode, json_message
+from ..._protocol.websocket import NO_CODE
 from ..._types import ASGIApp, Message, Scope
 from .conversation import LenientTransport
 from .errors import WebSocketDisconnect, denial_class, disconnect_class, in_door
@@ -164,9 +165,9 @@ class WebSocketTestSession(WebSocketSession):
         """Send JSON, compact and in UTF-8, in a text message or in a binary one."""
         self.send(json_message(data, mode))
 
-    def close(self, code: int = 1000, reason: str | None = None) -> None:
+    def close(self, code: int | None = 1000, reason: str | None = None) -> None:
         """Send ``websocket.disconnect``. What the app sends after it can be received still."""
-        self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.send({"type": "websocket.disconnect", "code": NO_CODE if code is None else code, "reason": reason})
 
     def receive(self, *, timeout: float | EllipsisType | None = ...) -> Message:
         """Wait for a message of the app, and return it as it is, ``websocket.close`` as well.
