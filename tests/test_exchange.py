@@ -1080,6 +1080,51 @@ def test_a_refusal_that_the_app_swallows_is_not_lost(face: Face) -> None:
         assert client.get(extensions={"asgi": {"raise_server_exceptions": False}}).text == "hello"
 
 
+@pytest.mark.parametrize("early", [False, True], ids=["after the start", "before it"])
+def test_to_a_servers_client_an_app_that_handles_a_refusal_has_done_nothing(face: Face, early: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if not early:
+            await start(send, status=201)
+        for illegal in ({"type": "http.response.start", "status": None}, {"type": "nonsense"}):
+            with pytest.raises(ASGIProtocolError):
+                await send(illegal)
+        if early:
+            await start(send, status=201)
+        await body(send, b"still here")
+
+    with face.bare(app) as client:
+        response = client.get(extensions={"asgi": {"raise_server_exceptions": False}})
+        assert (response.status_code, response.text) == (201, "still here")
+        with pytest.raises(ASGIProtocolError, match="sent http"):
+            client.get()
+
+
+@pytest.mark.parametrize("status", [100, 103])
+def test_an_interim_status_is_no_response(face: Face, status: int) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send, status=status)
+
+    with face.bare(app) as client:
+        with pytest.raises(ASGIProtocolError, match=f"status={status}. A final response has three digits"):
+            client.get()
+        with pytest.raises(httpx.RemoteProtocolError, match=f"answered with status {status}, and then with no respon"):
+            client.get(extensions={"asgi": {"raise_server_exceptions": False}})
+
+
+def test_the_last_part_of_a_body_that_is_too_short_is_passed_on_once(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send, (b"content-length", b"9"))
+        for _ in range(2):
+            with suppress(ASGIProtocolError):
+                await body(send, b"part")
+
+    lenient = {"asgi": {"raise_server_exceptions": False}}
+    with face.bare(app) as client, client.stream(extensions=lenient) as stream:
+        assert stream.next() == b"part"
+        with pytest.raises(httpx.RemoteProtocolError, match="returned before the end of the body"):
+            stream.next()
+
+
 def test_strict_refuses_what_servers_let_pass(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send, (b"X-Upper", b"1"))

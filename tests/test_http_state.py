@@ -47,11 +47,12 @@ def started(
     return response
 
 
-def refusal(response: HTTPResponseState, message: Any) -> str:
-    """Send what is illegal; return what the app is told."""
+def refusal(response: HTTPResponseState, message: Any, *, for_good: bool = False) -> str:
+    """Send what is illegal; return what the app is told. The response is where it was, unless that is for good."""
+    before = response.state
     with pytest.raises(ASGIProtocolError) as caught:
         response.handle(message)
-    assert response.state is State.FAILED
+    assert response.state is (State.FAILED if for_good or response._strict else before)
     return str(caught.value)
 
 
@@ -70,14 +71,14 @@ MESSAGES: dict[Event, dict[str, Any]] = {
     Event.LAST_ZEROCOPYSEND: {"type": ZEROCOPYSEND, "file": 0},
 }
 
-#: What a fresh automaton is sent to get it there; the last message that leads to FAILED is the illegal one.
+#: What a fresh automaton is sent to get it there; the last message that leads to FAILED is the illegal one, for good.
 ROADS: dict[State, list[dict[str, Any]]] = {
     State.AWAITING_START: [],
     State.SENDING_BODY: [start()],
     State.SENDING_BODY_BEFORE_TRAILERS: [{**start(), "trailers": True}],
     State.AWAITING_TRAILERS: [{**start(), "trailers": True}, body()],
     State.COMPLETE: [start(), body()],
-    State.FAILED: [start(), {"type": "nonsense"}],
+    State.FAILED: [start((b"content-length", b"1")), body(b"too long")],
 }
 
 LEGAL = pairs(TRANSITIONS, Event, legal=True)
@@ -114,10 +115,35 @@ def test_an_illegal_message_fails_and_the_text_says_what_and_when_and_why(state:
 
 
 @pytest.mark.parametrize("event", list(Event))
-def test_a_failure_is_for_good(event: Event) -> None:
-    response = fresh()
+def test_strictly_a_failure_is_for_good(event: Event) -> None:
+    response = fresh(strict=True)
     refusal(response, {"type": "nonsense"})
     assert State.FAILED.value in refusal(response, MESSAGES[event])
+
+
+@pytest.mark.parametrize("illegal", [start(), {"type": "nonsense"}, {}, body("x"), body("x", more_body=True)], ids=repr)
+def test_what_was_refused_was_never_sent(illegal: Any) -> None:
+    response = started((b"x-name", b"value"))
+    refusal(response, illegal)
+    assert (response.status, response.headers) == (200, [(b"x-name", b"value")])
+    assert response.handle(body(b"all of it")) == b"all of it"
+    assert response.over
+
+
+def test_after_a_start_that_was_refused_there_may_be_another() -> None:
+    response = fresh()
+    refusal(response, start((b"content-length", b"five")))
+    assert response.status == 0
+    response.handle(start(status=404))
+    assert response.handle(body(b"whatever its length")) == b"whatever its length"
+    assert response.status == 404
+
+
+@pytest.mark.parametrize("status, interim", [(100, 100), (103, 103), (199, 199), (99, 0), (1000, 0)])
+def test_an_interim_status_is_kept(status: int, interim: int) -> None:
+    response = fresh()
+    refusal(response, start(status=status))
+    assert response.interim == interim
 
 
 @pytest.mark.parametrize(
@@ -772,7 +798,7 @@ def test_a_body_longer_than_promised_is_refused(length: bytes, parts: list[bytes
     response = started((b"content-length", length))
     for part in parts[:-1]:
         response.handle(body(part, more_body=True))
-    text = refusal(response, body(parts[-1], more_body=more_body))
+    text = refusal(response, body(parts[-1], more_body=more_body), for_good=True)
     assert "longer than its content-length, by 2 bytes" in text
     assert "compressed" in text
 
@@ -782,14 +808,14 @@ def test_a_body_shorter_than_promised_is_refused_at_its_end(parts: list[bytes]) 
     response = started((b"content-length", b"5"))
     for part in parts[:-1]:
         response.handle(body(part, more_body=True))
-    assert "shorter than its content-length, by 3 bytes" in refusal(response, body(parts[-1]))
+    assert "shorter than its content-length, by 3 bytes" in refusal(response, body(parts[-1]), for_good=True)
     assert not response.delivered
 
 
 @pytest.mark.parametrize("value", [b"5", b" 5 ", b"05", b"5, 5", b"5,5", b"00000000000000000005"], ids=repr)
 def test_a_content_length_is_one_decimal_number(value: bytes) -> None:
     assert started((b"Content-Length", value)).handle(body(b"hello")) == b"hello"
-    refusal(started((b"Content-Length", value)), body(b"hell"))
+    refusal(started((b"Content-Length", value)), body(b"hell"), for_good=True)
 
 
 @pytest.mark.parametrize(
@@ -862,13 +888,13 @@ def test_the_promised_length_ends_the_response_for_the_client() -> None:
 def test_what_was_delivered_stays_so_when_too_much_follows() -> None:
     response = started((b"content-length", b"5"))
     response.handle(body(b"hello", more_body=True))
-    refusal(response, body(b"!"))
+    refusal(response, body(b"!"), for_good=True)
     assert response.delivered
 
 
 def test_what_was_not_delivered_is_not_when_too_much_comes_at_once() -> None:
     response = started((b"content-length", b"3"))
-    refusal(response, body(b"hello"))
+    refusal(response, body(b"hello"), for_good=True)
     assert not response.delivered
 
 
@@ -944,7 +970,7 @@ def test_whatever_is_sent_is_refused_or_follows_the_table(sent: list[Any], metho
                 more_body, response.file = response.file.more_body, None
                 response.handle(body(more_body=more_body))
         except ASGIProtocolError:
-            assert response.state is State.FAILED
+            assert response.state in ({State.FAILED} if strict else {before, State.FAILED})
         else:
             assert response.state is TRANSITIONS[before][event_of(message)]
             assert type(chunk) is bytes
@@ -967,14 +993,14 @@ def test_a_body_passes_if_and_only_if_its_length_is_the_promised_one(parts: list
         assert len(seen) == promised
 
 
-def test_an_iterator_of_headers_that_raises_ends_the_response() -> None:
+@pytest.mark.parametrize("strict, state", [(False, State.AWAITING_START), (True, State.FAILED)])
+def test_an_iterator_of_headers_that_raises_is_no_start(strict: bool, state: State) -> None:
     def headers() -> Any:
         yield (b"x-name", b"value")
         raise LookupError("mine")
 
-    response = HTTPResponseState(method="GET")
+    response = HTTPResponseState(method="GET", strict=strict)
     with pytest.raises(LookupError, match="mine"):
         response.handle({"type": "http.response.start", "status": 200, "headers": headers()})
-    assert response.state is State.FAILED
-    with pytest.raises(ASGIProtocolError, match="after its first illegal message"):
-        response.handle({"type": "http.response.body"})
+    assert response.state is state
+    assert response.status == 0

@@ -1623,9 +1623,51 @@ def test_a_bad_message_ends_the_connection(face: Face, swallows: bool) -> None:
             pass
         with client.connect(extensions=LENIENT) as socket:
             assert socket.receive_text() == "before"
+            if not swallows:
+                with pytest.raises(WebSocketDisconnect) as caught:
+                    socket.receive()
+                assert caught.value.code == 1011
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["after the handshake", "before it"])
+def test_to_a_servers_client_an_app_that_handles_a_refusal_has_done_nothing(face: Face, early: bool) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if not early:
+            await accept(send)
+        for illegal in ({"type": "websocket.nonsense"}, {"type": "websocket.http.response.body"}):
+            with pytest.raises(ASGIProtocolError):
+                await send(illegal)
+        if early:
+            await accept(send)
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
+        await send({"type": "websocket.close", "code": 4000})
+
+    with face.bare(app) as client:
+        with client.connect(extensions=LENIENT) as socket:
+            socket.send_text("still here")
+            assert socket.receive_text() == "still here"
             with pytest.raises(WebSocketDisconnect) as caught:
                 socket.receive()
-            assert caught.value.code == 1011
+            assert caught.value.code == 4000
+        with pytest.raises(ASGIProtocolError, match="nonsense"), client.connect() as socket:
+            socket.send_text("still here")
+            socket.receive_text()
+
+
+def test_a_close_of_the_app_that_comes_after_the_clients_is_no_error(face: Face) -> None:
+    heard = Recorder()
+
+    async def close_too(receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.close"})
+        heard.events.append({"closed": True})
+
+    with face.bare(scripted(recording(heard, 1), close_too)) as client:
+        for leave in ("close", "abort"):
+            with client.connect() as socket:
+                getattr(socket, leave)()
+                socket.wait()
+    assert heard.events[1::2] == [{"closed": True}] * 2
 
 
 @pytest.mark.in_process(reason="it is the server that refuses a message")

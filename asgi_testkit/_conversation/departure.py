@@ -1,9 +1,10 @@
-"""Tells an app that fails from one that only passes on that the client has gone."""
+"""Tells what an app does wrong from what only comes of the client's departure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from .._errors import ClientDisconnected, note, tell_beside
 
@@ -32,6 +33,11 @@ def is_departure(error: BaseException) -> bool:
 
 def _is_out_of_send(error: BaseException | None) -> bool:
     return isinstance(error, ClientDisconnected) or _is_named(error, _OF_SERVERS)
+
+
+def is_farewell(message: Any) -> bool:
+    """Whether `message` closes a WebSocket connection. Most servers do not mind that the client was faster."""
+    return isinstance(message, Mapping) and message.get("type") == "websocket.close"
 
 
 def names_departure(error: BaseException) -> bool:

@@ -84,7 +84,8 @@ class HTTPExchange(Conversation):
             chunk = self.state.handle(message)
         except ASGIProtocolError as error:
             self._refuse(error)
-            self._pass_on(self.state.tail)
+            tail, self.state.tail = self.state.tail, b""
+            self._pass_on(tail)
             raise
         if self.state.file is not None:
             await self._send_file(self.state.file)
@@ -134,9 +135,16 @@ class HTTPExchange(Conversation):
         while not self.state.status:
             if self._over:
                 await self._end_early()
+                self._look_for_interim()
                 return False
             await self._await_app(State.AWAITING_START.value)
         return True
+
+    def _look_for_interim(self) -> None:
+        """Raise that there was but an informational response, where a client waits for the one that comes after it."""
+        if self.state.interim:
+            msg = f"{self.name}: the application answered with status {self.state.interim}, and then with no response"
+            raise self._make_error(Trouble.BAD_RESPONSE, msg) from self.app_exception
 
     def take_whole(self) -> list[bytes] | None:
         """Return all of the body, if it is here, and nothing is left to wait for or to raise."""

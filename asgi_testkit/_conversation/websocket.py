@@ -13,6 +13,7 @@ from .._errors import ASGIProtocolError, WebSocketDisconnect
 from .._protocol.websocket import ABNORMAL, NO_CODE, State, WebSocketState
 from .._types import Message, public
 from .conversation import Conversation
+from .departure import is_farewell
 from .errors import Trouble
 from .loop import checkpoint, in_turn
 from .opening import Opening
@@ -92,10 +93,10 @@ class WebSocketConnection(Conversation):
         return message
 
     def _disconnect_message(self) -> Message:
-        if self.state.closed:
-            code, reason = self.state.close_code, self.state.close_reason
-            return {"type": "websocket.disconnect", "code": code, "reason": reason}
-        if not self.state.accepted:
+        state = self.state
+        if state.closed:
+            return {"type": "websocket.disconnect", "code": state.close_code, "reason": state.close_reason}
+        if not state.accepted:
             return {"type": "websocket.disconnect", "code": ABNORMAL}
         if self._departure is None:  # the client was closed as a whole
             return {"type": "websocket.disconnect", "code": _GOING_AWAY, "reason": ""}
@@ -104,7 +105,7 @@ class WebSocketConnection(Conversation):
     async def send(self, message: Message) -> None:
         """Take a message of the app, and hold the app back while the client has too much to read."""
         if self._gone:
-            await self._send_to_nobody()
+            await (anyio.lowlevel.checkpoint() if is_farewell(message) else self._send_to_nobody())
             return
         state = self.state
         try:
@@ -151,8 +152,7 @@ class WebSocketConnection(Conversation):
     def close_code(self) -> int | None:
         """The code that the connection was closed with, or that stands for the app's end; None while it is open."""
         if self._departure is not None:
-            code: int = self._departure["code"]
-            return code if "reason" in self._departure else ABNORMAL
+            return self._departure["code"] if "reason" in self._departure else ABNORMAL
         if self.state.closed:
             return self.state.close_code
         return self._code_of_the_end if self._task.done else None
@@ -161,13 +161,17 @@ class WebSocketConnection(Conversation):
     def close_reason(self) -> str | None:
         """The reason that it was closed with, ``""`` for none; None while it is open."""
         if self._departure is not None:
-            reason: str = self._departure.get("reason", "")
-            return reason
+            return str(self._departure.get("reason", ""))
         return self.state.close_reason if self.state.closed or self._task.done else None
 
     @property
+    def broken(self) -> bool:
+        """Whether the app has failed. A server has not noticed that while the app goes on after a refused message."""
+        return self.failed and (self._task.done or self.options.raise_server_exceptions)
+
+    @property
     def _code_of_the_end(self) -> int:
-        return _INTERNAL_ERROR if self.failed else ABNORMAL
+        return _INTERNAL_ERROR if self.broken else ABNORMAL
 
     async def answered(self) -> bool:
         """Wait for the answer to the handshake. Return whether it came; without one, a server's client gets a 500."""
@@ -221,11 +225,7 @@ class WebSocketConnection(Conversation):
         self._unread += size
 
     def check_writable(self) -> None:
-        """Check that it makes sense to send.
-
-        Raises:
-            RuntimeError: The test itself has ended the session.
-        """
+        """Raise a RuntimeError if the test itself has ended the session."""
         if self._hung_up or self.closed:
             msg = f"{self.name}: the test has ended this session; nothing can be sent any more"
             raise RuntimeError(msg)
@@ -303,7 +303,7 @@ class WebSocketConnection(Conversation):
     @property
     def ended(self) -> bool:
         """Whether there is nothing to come beyond the messages that wait."""
-        return self.state.closed or self._task.done or self._gone or self.closed or self._violation is not None
+        return self.state.closed or self._task.done or self._gone or self.closed or self.broken
 
     def peek(self) -> str | bytes:
         """Return the next message, and leave it."""

@@ -99,7 +99,7 @@ class WireStream:
             return True
         if connection.state.closed:
             self._send_close(connection.state.close_code, connection.state.close_reason)
-        elif connection.failed:
+        elif connection.broken:
             self._send_close(_INTERNAL_ERROR, self._blame())
         else:
             self._at_end = self._at_end or connection.ended

@@ -28,7 +28,19 @@ _BAD_IN_STRICT_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Illegal(Exception):  # noqa: N818 - what is illegal, and what to check; never leaves the state tables
-    """A message breaks a rule."""
+    """A message breaks a rule.
+
+    Attributes:
+        for_good: Whether nothing that follows could be right.
+    """
+
+    for_good = False
+
+
+class Contradiction(Illegal):
+    """A message belies what was sent before it."""
+
+    for_good = True
 
 
 class Quick(Enum):
@@ -38,7 +50,10 @@ class Quick(Enum):
 
 
 class Automaton(ABC, Generic[T]):
-    """A state machine given as a table. What the table has no transition for is refused, and so is all that follows.
+    """A state machine given as a table. What the table has no transition for is refused.
+
+    A message that is refused was never sent, as on servers: an app that handles the error may go on. Strictly, and
+    after a contradiction, everything that follows is refused as well.
 
     Attributes:
         state: Where it is.
@@ -52,19 +67,21 @@ class Automaton(ABC, Generic[T]):
     violation: ClassVar[type[ASGIProtocolError]] = ASGIProtocolError
 
     state: Any
+    _strict = True
 
     def handle(self, message: Message) -> T:
         """Take a message of the app, and return what it brings to the client, a copy: the app may reuse its buffers.
 
         Raises:
-            ASGIProtocolError: The message is illegal. So is every message after it.
+            ASGIProtocolError: The message is illegal.
         """
+        before = self.state
         try:
             return self._take(self._kind_of(message), message)
         except Illegal as illegal:
-            self._refuse(illegal)
+            self._refuse(illegal, before)
         except BaseException:  # an iterator of headers that raises, say
-            self.state = type(self.state).FAILED
+            self.state = type(self.state).FAILED if self._strict else before
             raise
 
     def _kind_of(self, message: Any) -> Any:
@@ -85,8 +102,8 @@ class Automaton(ABC, Generic[T]):
         except KeyError:
             raise Illegal(f"sent {event.value} while {state.value}", self.hints.get((state, event), "")) from None
 
-    def _refuse(self, illegal: Illegal) -> NoReturn:
-        self.state = type(self.state).FAILED
+    def _refuse(self, illegal: Illegal, before: Any) -> NoReturn:
+        self.state = type(self.state).FAILED if self._strict or illegal.for_good else before
         what, hint = illegal.args
         raise self.violation(f"application {what}. {hint}".rstrip()) from None
 

@@ -17,7 +17,18 @@ from typing import Any, ClassVar
 
 from .._types import Message
 from .extensions import DEBUG, EARLY_HINT, HTTP, PATHSEND, PUSH, TRAILERS, ZEROCOPYSEND, FileBody
-from .fields import REMEMBERED, Automaton, Illegal, Quick, header, headers_of, not_pairs, octets, stranger
+from .fields import (
+    REMEMBERED,
+    Automaton,
+    Contradiction,
+    Illegal,
+    Quick,
+    header,
+    headers_of,
+    not_pairs,
+    octets,
+    stranger,
+)
 
 
 class State(Quick):
@@ -138,6 +149,7 @@ class HTTPResponseState(Automaton[bytes]):
         status: The status code, once started; 0 before.
         headers: Names and values as sent, in order, once started.
         size: How many bytes these have, or more.
+        interim: The informational status that an app sent as that of its response.
         tail: What an app sent that ended its body too early: servers write it before they refuse.
         file: What the last message wants sent of a file. It is nothing yet: the parts of the body that it stands for
             are to be handled next.
@@ -153,6 +165,7 @@ class HTTPResponseState(Automaton[bytes]):
     status: int = 0
     headers: list[tuple[bytes, bytes]]
     size: int = 0
+    interim: int = 0
     tail: bytes = b""
     file: FileBody | None = None
     trailers: list[tuple[bytes, bytes]] | None = None
@@ -219,6 +232,7 @@ class HTTPResponseState(Automaton[bytes]):
             raise Illegal(f"sent http.response.start with {sent}", "The status is an int.")
         lowest, highest = self.statuses
         if not lowest <= status <= (min(599, highest) if self._strict else highest):
+            self.interim = status if 100 <= status < lowest else 0
             hint = "A final response has three digits and starts at 200; informational ones are an extension."
             raise Illegal(f"sent http.response.start with status={status!r}", hint)
         return int(status)
@@ -239,7 +253,6 @@ class HTTPResponseState(Automaton[bytes]):
     def _body(self, message: Message) -> bytes:
         more_body = message.get("more_body", False)
         self._step(Event.BODY if more_body else Event.LAST_BODY)
-        self._begun = True
         body = message.get("body", b"")
         if not self._strict:
             body = body or b""  # None, say: uvicorn lets pass whatever is false
@@ -254,10 +267,11 @@ class HTTPResponseState(Automaton[bytes]):
             self._left = _left(self._left, len(chunk))
             if self._left and not more_body:
                 self.tail = chunk
-                raise Illegal(
+                raise Contradiction(
                     f"ended a body shorter than its content-length, by {self._left} bytes",
                     "Was the body changed (compressed, say) after the header was set?",
                 )
+        self._begun = True
         self.over = self.state is State.COMPLETE
         return chunk
 
@@ -381,7 +395,7 @@ def _framed(headers: list[tuple[bytes, bytes, int | None]]) -> tuple[list[tuple[
 
 def _left(left: int, length: int) -> int:
     if length > left:
-        raise Illegal(
+        raise Contradiction(
             f"sent a body longer than its content-length, by {length - left} bytes or more",
             "Was the body changed (compressed, say) after the header was set? Is the length counted in characters?",
         )

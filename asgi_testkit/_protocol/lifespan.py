@@ -99,4 +99,4 @@ class LifespanState(Automaton[None]):
         try:
             self._step(Event.SHUTDOWN)
         except Illegal as illegal:
-            self._refuse(illegal)
+            self._refuse(illegal, self.state)

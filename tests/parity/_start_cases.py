@@ -40,7 +40,13 @@ STATUS = [
     refused("status '200'", start("200"), hypercorn("start body -> 200")),
     refused("status 200.5", start(200.5), hypercorn("start body -> 200")),
     *[
-        refused(f"status {status}", start(status), LETS_IT_OUT | hypercorn("start body! -> no response"))
+        Case(
+            f"status {status}",
+            plays(start(status), body()),
+            "start! -> no response",
+            LETS_IT_OUT | hypercorn("start body! -> no response"),
+            "A client waits for a response after it, wherever it is sent; only h11 tells the app.",
+        )
         for status in (100, 103, 199)
     ],
 ]

@@ -15,8 +15,13 @@ from ._websocket_peers import LEAVES, Closes
 BYE = Closes(1000, "bye")
 AGAIN = "The wait would be in vain: it is still the same disconnect."
 
+FASTER = "It closes what is closed: hypercorn, granian and daphne do not mind that the client was faster."
+
 #: What an app may send to a client that has gone, sense or no sense.
 TO_NOBODY: list[Any] = [send(text="x"), send(), close(), close(code=99), accept(), deny(), {"type": "nonsense"}]
+
+#: How a client goes, what it does, and what the app receives.
+PARTINGS = (("closed", BYE, "disconnect(1000, bye)"), ("left", LEAVES, "disconnect(1005)"))
 
 
 def gone(name: str, client: Sequence[Any], *part: Any, seen: str, under_hypercorn: str, **more: Any) -> WebSocketCase:
@@ -105,8 +110,8 @@ LEAVES_OFF = [
 
 SENDS = [
     case
-    for message in TO_NOBODY
-    for how, client, received in (("closed", BYE, "disconnect(1000, bye)"), ("left", LEAVES, "disconnect(1005)"))
+    for message in (message for message in TO_NOBODY if message["type"] != "websocket.close")
+    for how, client, received in PARTINGS
     for case in (
         # Until it has closed the socket, uvicorn checks what is sent.
         gone(
@@ -130,15 +135,40 @@ SENDS = [
     )
 ]
 
-DEPARTURE_CASES: Sequence[WebSocketCase] = [*CLOSES, *LEAVES_OFF, *SENDS]
+FAREWELLS = [
+    case
+    for message in (message for message in TO_NOBODY if message["type"] == "websocket.close")
+    for how, client, received in PARTINGS
+    for case in (
+        WebSocketCase(
+            f"{message} to a client that has {how}",
+            accepted(RECEIVE, SETTLE, message),
+            f"accept {received} close -> 101",
+            uvicorn(f"accept {received} close gone -> 101") | hypercorn("accept disconnect(1006) close -> 101"),
+            FASTER,
+            client=(client,),
+        ),
+        WebSocketCase(
+            f"{message} to a client that has {how}, unnoticed",
+            accepted(MEET, SETTLE, message),
+            "accept close -> 101",
+            uvicorn("accept close gone -> 101"),
+            FASTER,
+            client=(client, MEET),
+        ),
+    )
+]
 
-#: Parts of an app whose client goes before it is answered, what comes of them, and what under hypercorn.
-EARLY_DEPARTURES: dict[str, tuple[Sequence[Any], str, str]] = {
-    "receive": ((RECEIVE,), "disconnect(1006)", "disconnect(1006)"),
-    "receive, raise": ((RECEIVE, LookupError), "disconnect(1006)", "disconnect(1006)"),
+DEPARTURE_CASES: Sequence[WebSocketCase] = [*CLOSES, *LEAVES_OFF, *SENDS, *FAREWELLS]
+
+#: Parts of an app whose client goes before it is answered, what comes of them, and what under uvicorn and hypercorn.
+EARLY_DEPARTURES: dict[str, Sequence[Any]] = {
+    "receive": ((RECEIVE,), *["disconnect(1006)"] * 3),
+    "receive, raise": ((RECEIVE, LookupError), *["disconnect(1006)"] * 3),
     **{
-        f"{message}": ((SETTLE, message), f"{kind_of(message)} gone", kind_of(message))
-        for message in (accept(), close(), deny(), send(text="x"), {"type": "nonsense"})
+        f"{message}": ((SETTLE, message), *[f"{kind_of(message)} gone"] * 2, kind_of(message))
+        for message in (accept(), deny(), send(text="x"), {"type": "nonsense"})
     },
-    "receive, accept": ((RECEIVE, accept()), "disconnect(1006) accept gone", "disconnect(1006) accept"),
+    "close": ((SETTLE, close()), "close", "close gone", "close"),
+    "receive, accept": ((RECEIVE, accept()), *["disconnect(1006) accept gone"] * 2, "disconnect(1006) accept"),
 }

@@ -79,7 +79,7 @@ BROKEN = [
     WebSocketCase(
         "a length in more bytes than it takes",
         accepted(RECEIVE, close()),
-        "accept disconnect(1002) close gone -> 101 close(1002)",
+        "accept disconnect(1002) close -> 101 close(1002)",
         websockets("accept receive('x') close -> 101 close(1000)")
         | wsproto("accept disconnect(1002) close -> 101 cut")
         | hypercorn("accept disconnect(1006) close -> 101 cut"),
