@@ -216,6 +216,13 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def parity(session: nox.Session) -> None:
+    """Ask real servers, and write down what they do, for the tests and the docs. On demand: `nox -s parity`."""
+    session.install("-e", ".", *group("tests"), *group("parity"))
+    session.run("python", "-m", "tests.parity.observed.live", *session.posargs)
+
+
+@nox.session
 def downstream(session: nox.Session) -> None:
     """Run other projects' suites, natively and with --asgi-testkit, and compare. On demand: `nox -s downstream`."""
     session.install(*group("downstream"))

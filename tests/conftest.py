@@ -36,7 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         loops = set(re.findall(r"\w+", item.callspec.id)) if hasattr(item, "callspec") else set()
         if loops & SELDOM_DIFFERENT:
             item.add_marker(pytest.mark.seldom_differs)
-        if "run_program" in uses or loops & SELDOM_DIFFERENT or item.path.parent.name == "parity":
+        asks_servers = item.path.parent.name == "parity" and item.path.name != "test_observed.py"
+        if "run_program" in uses or loops & SELDOM_DIFFERENT or asks_servers:
             item.add_marker(pytest.mark.slow)
 
 
