@@ -267,10 +267,8 @@ class HTTPResponseState(Automaton[bytes]):
             self._left = _left(self._left, len(chunk))
             if self._left and not more_body:
                 self.tail = chunk
-                raise Contradiction(
-                    f"ended a body shorter than its content-length, by {self._left} bytes",
-                    "Was the body changed (compressed, say) after the header was set?",
-                )
+                short = f"ended a body shorter than its content-length, by {self._left} bytes"
+                raise Contradiction(short, "Was the body changed (compressed, say) after the header was set?")
         self._begun = True
         self.over = self.state is State.COMPLETE
         return chunk
@@ -395,8 +393,6 @@ def _framed(headers: list[tuple[bytes, bytes, int | None]]) -> tuple[list[tuple[
 
 def _left(left: int, length: int) -> int:
     if length > left:
-        raise Contradiction(
-            f"sent a body longer than its content-length, by {length - left} bytes or more",
-            "Was the body changed (compressed, say) after the header was set? Is the length counted in characters?",
-        )
+        hint = "Was the body changed (compressed, say) after the header was set? Is the length counted in characters?"
+        raise Contradiction(f"sent a body longer than its content-length, by {length - left} bytes or more", hint)
     return left - length
