@@ -189,7 +189,8 @@ def current_test(item: pytest.Item) -> CurrentTest | None:
             return None
         from ._plugin.current_test import CurrentTest
 
-        config.stash[CURRENT] = CurrentTest(wanted(config), for_files=bool(asked_files(config)))
+        files = asked_files(config)
+        config.stash[CURRENT] = CurrentTest(wanted(config), for_files=bool(files), whole="--asgi-har" in files)
     return config.stash[CURRENT]
 
 

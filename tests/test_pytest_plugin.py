@@ -680,6 +680,27 @@ def test_har_has_a_page_for_each_test_that_said_something(
     )
 
 
+def test_har_has_whole_bodies_and_the_other_file_their_beginnings(run: Run, folder: pytest.Pytester) -> None:
+    folder.makepyfile(
+        test_suite="""
+        from asgi_testkit import TestClient
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"x" * 9999})
+
+        def test_it():
+            TestClient(app).get("/")
+        """
+    )
+    run("--asgi-har=said.har").assert_outcomes(passed=1)
+    run("--asgi-transcript-json=said.jsonl").assert_outcomes(passed=1)
+    [entry] = json.loads((folder.path / "said.har").read_text(encoding="utf-8"))["log"]["entries"]
+    message = json.loads((folder.path / "said.jsonl").read_text(encoding="utf-8"))["messages"][1]
+    assert len(entry["response"]["content"]["text"]) == 9999
+    assert (len(message["data"]), message["size"]) == (2048, 9999)
+
+
 def test_where_no_test_brings_a_client_there_is_nothing_to_tell(
     run: Run, folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

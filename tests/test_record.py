@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import inspect
 import json
 import sys
 import weakref
+import zlib
 from typing import Any
 
 import anyio
@@ -15,7 +17,7 @@ import httpx
 import jsonschema
 import pytest
 
-from asgi_testkit import ASGIProtocolError, Receive, Scope, Send
+from asgi_testkit import ASGIProtocolError, Receive, Scope, Send, TestClient
 from asgi_testkit._conversation import observer
 from asgi_testkit._record import recorder as _recorder
 from asgi_testkit._record import transcript as _transcript
@@ -383,6 +385,55 @@ def test_har_of_what_has_no_response_and_of_bytes(face: Face) -> None:
     assert slow["response"]["_error"].startswith("ReadTimeout: GET /slow: 0.05 seconds passed")
     assert (odd["response"]["status"], odd["response"]["statusText"]) == (299, "")
     assert odd["response"]["content"] == {"size": 2, "mimeType": "", "text": "//4=", "encoding": "base64"}
+
+
+async def compressing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends what the query has, in the coding that the path names, in parts of which none is text by itself."""
+    await receive()
+    coding = scope["path"][1:]
+    headers = [(b"content-type", b"application/json"), (b"content-encoding", coding.encode())]
+    content = bytes.fromhex(scope["query_string"].decode())
+    if coding != "identity":
+        content = gzip.compress(content) if coding == "gzip" else zlib.compress(content)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content[:3], "more_body": True})
+    await body(send, content[3:])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "identity"])
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        ("grüße".encode(), {"size": 7, "text": "grüße"}),
+        (b"\xff" * 6, {"size": 6, "text": "////////", "encoding": "base64"}),
+        (b'{"pin":"sesame"}', {"size": 16, "text": '{"pin":"***"}'}),
+        (b"x" * 9999, {"size": 9999, "text": "x" * 9999}),
+    ],
+    ids=["text", "bytes", "secret", "long"],
+)
+def test_har_has_bodies_as_a_browser_sees_them(face: Face, coding: str, content: bytes, told: dict[str, Any]) -> None:
+    with face.bare(compressing, record=True) as client:
+        response = client.request("GET", f"/{coding}?{content.hex()}")
+        assert response.content == content
+        [entry] = checked(client.client.har())["log"]["entries"]
+    of_body = entry["response"]["content"]
+    sent = entry["response"]["bodySize"]
+    assert of_body.pop("mimeType") == "application/json"
+    assert of_body.pop("compression", 0) == len(content) - sent
+    assert (sent == len(content)) == (coding == "identity")
+    assert of_body == told
+
+
+def test_har_has_a_body_as_it_is_if_it_is_not_compressed_as_it_says() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-encoding", b"gzip")]})
+        await body(send, b"plain")
+
+    client = TestClient(app, record=True)
+    with client.stream("GET", "/") as response:
+        assert b"".join(response.iter_raw()) == b"plain"
+    [entry] = checked(client.har())["log"]["entries"]
+    assert entry["response"]["content"] == {"size": 5, "mimeType": "", "text": "plain"}
 
 
 def test_what_comes_of_an_unknown_conversation_is_no_trouble() -> None:

@@ -23,7 +23,7 @@ from .._protocol.options import ExchangeOptions, mapping, timeouts_of
 from .._protocol.scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, websocket_scope
 from .._record.as_json import conversations
 from .._record.har import har
-from .._record.recorder import Recorder
+from .._record.recorder import WHOLE_BODY, Recorder
 from .._record.recording import Recording
 from .._types import Address, ASGIApp, Background, Receive, Scope, Send, SingleCallable, public
 from .library import HTTPXTransport, Request, Response, derived, error_for, library_of, network_of
@@ -121,7 +121,7 @@ class AppTransport(Recording, Generic[Request, Response]):
             max_message_size=max_message_size,
         ).checked()
         self._unsettled: set[Conversation] = set()
-        self._recorder = Recorder() if record else None
+        self._recorder = Recorder(body_kept=WHOLE_BODY) if record else None
         if observer.current is not None:
             observer.current.opened(self)
 

@@ -9,7 +9,7 @@ import pytest
 
 from .._conversation import observer
 from .._record.as_json import conversations
-from .._record.recorder import Recorder
+from .._record.recorder import BODY_KEPT, WHOLE_BODY, Recorder
 from .._record.transcript import transcript
 from .leaks import Leaks
 
@@ -24,17 +24,19 @@ class CurrentTest:
         leaks: What it has left open.
     """
 
-    def __init__(self, wanted: str, *, for_files: bool) -> None:
+    def __init__(self, wanted: str, *, for_files: bool, whole: bool = False) -> None:
         """Prepare for the first test.
 
         Args:
             wanted: Whose transcripts are shown: ``"off"``, ``"failed"`` or ``"all"``.
             for_files: Whether the conversations are written into files.
+            whole: Whether one of these has whole bodies.
         """
         self.leaks: Leaks = Leaks()
         self._wanted = wanted
         self._for_files = for_files
-        self._recorder = Recorder() if for_files or wanted != "off" else None
+        body_kept = WHOLE_BODY if whole else BODY_KEPT
+        self._recorder = Recorder(body_kept=body_kept) if for_files or wanted != "off" else None
         self._shown = 0
 
     @contextmanager

@@ -6,6 +6,7 @@ WebSocket messages are where Chrome and Playwright put them, in ``_webSocketMess
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -13,6 +14,8 @@ from http.cookies import CookieError, SimpleCookie
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import parse_qsl
+
+from .secrets import Secrets
 
 _HTTP_VERSION = "HTTP/1.1"
 
@@ -107,16 +110,15 @@ def _response(told: Mapping[str, Any]) -> dict[str, Any]:
     starts = [each for each in messages if each["type"].endswith((".response.start", ".accept"))]
     headers = [pair for each in starts[:1] for pair in each["headers"]]
     parts = [each for each in messages if each["type"].endswith("http.response.body") and each["data"]]
-    content: dict[str, Any] = {
-        "size": sum(each["size"] for each in parts),
-        "mimeType": next(iter(_values(headers, "content-type")), ""),
-    }
-    text = "".join(each["data"] for each in parts)
-    if any(each["encoding"] == "latin-1" for each in parts):
+    size = sum(each["size"] for each in parts)
+    mime_type = next(iter(_values(headers, "content-type")), "")
+    content: dict[str, Any] = {"size": size, "mimeType": mime_type}
+    if parts:
         raw = b"".join(each["data"].encode(each["encoding"]) for each in parts)
-        content |= {"text": base64.b64encode(raw).decode(), "encoding": "base64"}
-    elif parts:
-        content["text"] = text
+        decoded = _decoded(raw, _values(headers, "content-encoding"))
+        if decoded is not None:
+            content |= {"size": len(decoded), "compression": len(decoded) - size}
+        content |= _as_text(raw if decoded is None else decoded, mime_type)
     known = status in set(HTTPStatus)
     return {
         "status": status,
@@ -127,8 +129,33 @@ def _response(told: Mapping[str, Any]) -> dict[str, Any]:
         "content": content,
         "redirectURL": next(iter(_values(headers, "location")), ""),
         "headersSize": _UNKNOWN,
-        "bodySize": content["size"],
+        "bodySize": size,
     }
+
+
+def _decoded(body: bytes, codings: list[str]) -> bytes | None:
+    """Return what a browser makes of a compressed body; None if it is not compressed, or in a way unknown here.
+
+    HAR has it so: whoever replays it sends the text, and not what it was compressed to.
+    """
+    coding = ",".join(codings).strip().lower()
+    if coding not in {"gzip", "x-gzip", "deflate"}:
+        return None
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body)  # its beginning, if that is all there is
+    except zlib.error:
+        return None
+
+
+def _as_text(body: bytes, mime_type: str) -> dict[str, str]:
+    """Return a body as HAR has it, without secrets that stand in no part of it by themselves, or were compressed."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return {"text": base64.b64encode(body).decode(), "encoding": "base64"}
+    secrets = Secrets()
+    secrets.add_body(body, mime_type.lower())
+    return {"text": secrets.masked(text)}
 
 
 def _values(headers: Iterable[Iterable[str]], wanted: str) -> list[str]:

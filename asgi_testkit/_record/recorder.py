@@ -25,8 +25,11 @@ CONVERSATIONS_KEPT = 50
 FIRST_MESSAGES_KEPT = 20
 LAST_MESSAGES_KEPT = 30
 
-#: How many bytes, or characters, are kept of each body, and how many of all others.
+#: How many bytes, or characters, are kept of each body for a transcript.
 BODY_KEPT = 2048
+
+#: How many are kept of what each message carries for a HAR, which a browser may show.
+WHOLE_BODY = 2**20
 
 #: How many frames are shown of what an app has raised.
 FRAMES_SHOWN = 3
@@ -166,9 +169,9 @@ class Record:
         starts = (event.details.get("status") for event in self.events if event.type.endswith("http.response.start"))
         return next((status for status in starts if isinstance(status, int)), None)
 
-    def add(self, message: Any, *, to_app: bool) -> None:
-        """Keep a message."""
-        copy, size = _copy_of(message)
+    def add(self, message: Any, *, to_app: bool, body_kept: int = BODY_KEPT) -> None:
+        """Keep a message, and so much of what it carries."""
+        copy, size = _copy_of(message, body_kept)
         kept = (time.perf_counter() - self.clock, to_app, copy, size)
         if len(self._first) < FIRST_MESSAGES_KEPT:
             self._first.append(kept)
@@ -182,7 +185,9 @@ class Record:
 class Recorder(Observer):
     """Keeps records of the conversations that it hears of, the last ones, and of none of them anything but copies."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, body_kept: int = BODY_KEPT) -> None:
+        """Begin with none; `body_kept` is how many bytes, or characters, are kept of what each message carries."""
+        self._body_kept = body_kept
         self.records: deque[Record] = deque(maxlen=CONVERSATIONS_KEPT)
         self.secrets: Secrets = Secrets()
         self._of: dict[int, Record] = {}  # by the id of a conversation that goes on
@@ -196,13 +201,13 @@ class Recorder(Observer):
         """Keep a message to the app."""
         record = self._of.get(id(conversation))
         if record is not None:
-            record.add(message, to_app=True)
+            record.add(message, to_app=True, body_kept=self._body_kept)
 
     def sent(self, conversation: Observed, message: Message) -> None:
         """Keep a message of the app."""
         record = self._of.get(id(conversation))
         if record is not None:  # what an app has left running may send after its end
-            record.add(message, to_app=False)
+            record.add(message, to_app=False, body_kept=self._body_kept)
 
     def waited_too_long(self, conversation: Observed, error: Exception) -> None:
         """Keep what the client is told."""
@@ -257,7 +262,7 @@ class Recorder(Observer):
                     record.where = conversation.where()
 
 
-def _copy_of(message: Any) -> tuple[Any, int]:
+def _copy_of(message: Any, body_kept: int) -> tuple[Any, int]:
     """Return what is kept of a message, which may be anything, and how long its data was. Most are never looked at."""
     try:
         # What is unknown is left out: it may be anything that the app has.
@@ -266,9 +271,9 @@ def _copy_of(message: Any) -> tuple[Any, int]:
         if not data:
             return copy, 0
         size = len(data)
-        if size > BODY_KEPT or not isinstance(data, str | bytes):
+        if size > body_kept or not isinstance(data, str | bytes):
             key = next(key for key in _DATA if copy.get(key))
-            copy[key] = data[:BODY_KEPT] if isinstance(data, str) else bytes(data[:BODY_KEPT])
+            copy[key] = data[:body_kept] if isinstance(data, str) else bytes(data[:body_kept])
     except Exception:
         return _shown(message), 0
     return copy, size
