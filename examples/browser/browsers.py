@@ -17,9 +17,10 @@ import pytest
 
 def not_run(reason: str) -> Never:
     """Skip what needs a browser, or fail if there has to be one."""
+    told = f"browser example: not run, {reason}"
     if os.environ.get("ASGI_TESTKIT_REQUIRE_BROWSER", "0") not in {"", "0"}:
-        pytest.fail(f"{reason} (and ASGI_TESTKIT_REQUIRE_BROWSER is set)", pytrace=False)
-    pytest.skip(f"browser example: not run, {reason}", allow_module_level=True)
+        pytest.fail(f"{told}. ASGI_TESTKIT_REQUIRE_BROWSER makes that a failure", pytrace=False)
+    pytest.skip(told, allow_module_level=True)
 
 
 try:
