@@ -28,6 +28,8 @@ try:
 except ModuleNotFoundError:
     not_run("no Playwright: pip install playwright")
 
+expect.set_options(timeout=30_000)  # milliseconds, as all else of Playwright's: a busy machine may need more than five
+
 __all__ = ["Browser", "Page", "expect", "find_chromium", "launched"]
 
 #: Its names on the PATH, and where it is besides.
