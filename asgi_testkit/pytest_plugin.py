@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import __version__
+from ._plugin import chaos
 from ._standins.names import REPLACEMENT, package_of
 from ._standins.tally import COUNTER, told
 
@@ -132,6 +133,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("asgi-testkit").addoption("--asgi-transcript-json", metavar="PATH", default=None, help=writes)
     writes = "write the requests and sessions of all tests into this file, as HAR"
     parser.getgroup("asgi-testkit").addoption("--asgi-har", metavar="PATH", default=None, help=writes)
+    chaos.add_options(parser)
     parser.addini(APP, "the app under test: module:attribute, or module:factory(), which is called", default="")
     scope = f"how long the app of asgi_lifespan and of the clients runs: {', '.join(SCOPES)}"
     parser.addini(LIFESPAN_SCOPE, scope, default="function")
@@ -151,6 +153,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     one_of(LIFESPAN_SCOPE, SCOPES, config.getini(LIFESPAN_SCOPE))
     one_of(TRANSCRIPT, TRANSCRIPTS, wanted(config))
+    chaos.seed_of(config)
     # The controller of pytest-xdist writes for all of its workers.
     for option in [] if hasattr(config, "workerinput") else asked_files(config):
         from ._plugin.files import FILES as KINDS
@@ -185,12 +188,14 @@ def current_test(item: pytest.Item) -> CurrentTest | None:
     """Return what is known of a test; None as long as no test has brought a client, for there is nothing to know."""
     config = item.config
     if CURRENT not in config.stash:
-        if "asgi_testkit._conversation.task" not in sys.modules and not uses_fixtures(item):
+        seed = chaos.seed_of(config)
+        if seed is None and "asgi_testkit._conversation.task" not in sys.modules and not uses_fixtures(item):
             return None
         from ._plugin.current_test import CurrentTest
 
         files = asked_files(config)
-        config.stash[CURRENT] = CurrentTest(wanted(config), for_files=bool(files), whole="--asgi-har" in files)
+        whole = "--asgi-har" in files
+        config.stash[CURRENT] = CurrentTest(wanted(config), for_files=bool(files), whole=whole, seed=seed)
     return config.stash[CURRENT]
 
 
@@ -200,7 +205,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     current = current_test(item)
     if current is None:
         return (yield)
-    with current.running():
+    with current.running(chaos.node_id_of(item)):
         return (yield)
 
 
@@ -322,8 +327,9 @@ def begin(config: pytest.Config, *, flag: bool) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what is replaced, what is left alone, and what could not be replaced."""
     if RUN not in config.stash:
-        return []
+        return chaos.header(config)
     return [
+        *chaos.header(config),
         f"asgi-testkit {__version__} in place of: {', '.join(replaced())}",
         *(f"{name} is left alone: import {ours}" for name, ours in LEFT_ALONE.items() if installed(name)),
         *config.stash[RUN].too_late(),

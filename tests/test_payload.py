@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_testkit._conversation.websocket import MESSAGE_OVERHEAD, size_of
 from asgi_testkit._protocol.payload import (
+    MESSAGE_OVERHEAD,
     any_message,
     as_bytes,
     as_data,
@@ -23,6 +23,7 @@ from asgi_testkit._protocol.payload import (
     check_close,
     data_of,
     json_message,
+    size_of,
     text_message,
 )
 

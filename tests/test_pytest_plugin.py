@@ -534,7 +534,9 @@ def test_without_the_flag_no_http_library_and_no_event_loop_is_imported(pytester
     assert "asgi_testkit.pytest_plugin" in by_the_plugin
     assert not {"httpx", "httpx2", "anyio", "trio", "wsproto", "asyncio"} & by_the_plugin
     rooms = {name.split(".")[1] for name in by_the_plugin if name.startswith("asgi_testkit._")}
-    assert rooms == {"_types", "_standins", "_conversation"}  # of the last, what the tally listens to
+    assert rooms == {"_types", "_standins", "_conversation", "_plugin"}  # of the third, what the tally listens to
+    of_the_plugin = {name for name in by_the_plugin if name.startswith("asgi_testkit._plugin")}
+    assert of_the_plugin == {"asgi_testkit._plugin", "asgi_testkit._plugin.chaos"}  # which has options
     assert not [
         name for name in by_the_plugin if name.startswith("asgi_testkit._conversation.") and "observer" not in name
     ]

@@ -55,10 +55,10 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
             backend_options: As ``anyio.run`` takes them: ``{"use_uvloop": True}``, say.
             follow_redirects: Whether redirects are followed.
             root_path, client: As for `ASGITransport`.
-            options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope and
-                asgi_extensions, as for `ASGITransport` (reading a stream, the client fetches what is there at once, and
-                that counts as read); and what else ``httpx.Client`` takes: auth, params, timeout (in seconds),
-                event_hooks, mounts, ...
+            options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope,
+                asgi_extensions, record and faults, as for `ASGITransport` (reading a stream, the client fetches what is
+                there at once, and that counts as read); and what else ``httpx.Client`` takes: auth, params, timeout (in
+                seconds), event_hooks, mounts, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.

@@ -13,11 +13,11 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from .._client.session import Session
-from .._conversation.websocket import READ_BUFFER, WebSocketConnection, size_of
+from .._conversation.websocket import READ_BUFFER, WebSocketConnection
 from .._errors import WebSocketDisconnect
 from .._protocol import payload
 from .._protocol.options import duration
-from .._protocol.payload import Data, JSONMode
+from .._protocol.payload import Data, JSONMode, size_of
 from .._types import Message, public
 from .hop import Hop, LoopHasEndedError
 from .transport import BlockingExchange

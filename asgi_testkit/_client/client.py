@@ -242,9 +242,9 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             cookies: Cookies to start with. A ``Domain`` without a dot, such as ``testserver``, works.
             headers: Headers of every request. ``user-agent`` is ``testclient`` unless it is given.
             follow_redirects: Whether redirects are followed.
-            options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope and
-                asgi_extensions, as for `ASGITransport`; and what else ``httpx.AsyncClient`` takes: auth, params,
-                timeout (in seconds), event_hooks, mounts, ...
+            options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope,
+                asgi_extensions, record and faults, as for `ASGITransport`; and what else ``httpx.AsyncClient`` takes:
+                auth, params, timeout (in seconds), event_hooks, mounts, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.

@@ -61,6 +61,7 @@ class HTTPLibrary(Protocol):
     Timeout: type[httpx.Timeout]
     URL: type[httpx.URL]
     USE_CLIENT_DEFAULT: Any
+    WriteError: type[httpx.WriteError]
     WriteTimeout: type[httpx.WriteTimeout]
 
     def __hash__(self) -> int: ...
@@ -139,6 +140,8 @@ _ERRORS = {
     Trouble.READ_TIMEOUT: "ReadTimeout",
     Trouble.WRITE_TIMEOUT: "WriteTimeout",
     Trouble.CLIENT_CLOSED: "ReadError",
+    Trouble.LOST_UPLOADING: "WriteError",
+    Trouble.LOST: "ReadError",
     Trouble.BAD_RESPONSE: "RemoteProtocolError",
 }
 

@@ -11,6 +11,7 @@ import httpx
 
 from .._conversation import observer
 from .._conversation.conversation import Conversation
+from .._conversation.faults import Numbers, faults_between, wanted
 from .._conversation.http import HTTPExchange
 from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoint
 from .._conversation.opening import Opening
@@ -18,6 +19,7 @@ from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
 from .._protocol.app import as_single_callable, name_of
 from .._protocol.extensions import checked, offered
+from .._protocol.faults import Faults
 from .._protocol.handshake import acceptance, refusal
 from .._protocol.options import ExchangeOptions, mapping, timeouts_of
 from .._protocol.scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, websocket_scope
@@ -65,6 +67,7 @@ class AppTransport(Recording, Generic[Request, Response]):
         scope: Mapping[str, Any] | None = None,
         asgi_extensions: Mapping[str, Any] | None = None,
         record: bool = False,
+        faults: Faults = None,
     ) -> None:
         """Prepare to run `app`.
 
@@ -90,6 +93,8 @@ class AppTransport(Recording, Generic[Request, Response]):
             asgi_extensions: What to offer in ``scope["extensions"]``, in place of ``http.response.debug`` and, for
                 WebSockets, ``websocket.http.response``. Each of the ASGI spec works, and is offered to what it is for.
             record: Whether what goes on is kept, in copies and in bounds, for `transcript`.
+            faults: A fault of `asgi_testkit.faults`, or a list of them, for each request and each WebSocket. None:
+                whatever ``pytest --asgi-chaos`` draws, if it was given; an empty list: none in any case.
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is of the wrong type.
@@ -119,7 +124,9 @@ class AppTransport(Recording, Generic[Request, Response]):
             strict=strict,
             compression=compression,
             max_message_size=max_message_size,
+            faults=faults,  # type: ignore[arg-type]  # which becomes a tuple when it is checked
         ).checked()
+        self._numbers = Numbers()
         self._unsettled: set[Conversation] = set()
         self._recorder = Recorder(body_kept=WHOLE_BODY) if record else None
         if observer.current is not None:
@@ -200,8 +207,16 @@ class AppTransport(Recording, Generic[Request, Response]):
         timeouts = timeouts_of(request.extensions)
         make_error = partial(error_for, request)
         heard_by = observer.current if self._recorder is None else observer.together(self._recorder, observer.current)
-        opening = Opening(call, scope, options, timeouts, make_error, self._unsettled.discard, heard_by, self.stand_in)
-        return opening if self.gateway is None else forwarded(opening, self.gateway, request)
+        settled = self._unsettled.discard
+        opening = Opening(call, scope, options, timeouts, make_error, settled, heard_by, self.stand_in)
+        if self.gateway is not None:
+            opening = forwarded(opening, self.gateway, request)
+        asked = wanted(options.faults) if opening.elsewhere is None else ()
+        if not asked:
+            return opening
+        between, write_buffer = faults_between(asked, scope["type"], self._numbers, make_error)
+        options = options._replace(write_buffer=min(options.write_buffer, write_buffer))
+        return opening._replace(options=options, faults=between)
 
     async def serve_guest(self, scope: Scope, receive: Receive, send: Send, /) -> None:
         """Call the app for a live server's own client, a browser for instance."""

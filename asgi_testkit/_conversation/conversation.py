@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import anyio
-import anyio.lowlevel
 
-from .._errors import ALWAYS_RAISED, ApplicationStuckError, ASGIProtocolError, ClientDisconnected
+from .._errors import ALWAYS_RAISED, ApplicationStuckError, ASGIProtocolError
 from .._protocol.options import ExchangeOptions, duration
 from .._protocol.scope import spec_version
 from .._types import Message, Scope, T
@@ -19,11 +18,15 @@ from .errors import Trouble
 from .loop import HomeLoop, cancelled_for_good, checkpoint, one_round
 from .observer import call
 from .opening import Opening
+from .presence import Presence
 from .task import IndependentTask
 from .wakeup import Wakeup
 
+if TYPE_CHECKING:
+    from .faults import Faults
 
-class Conversation(ABC):
+
+class Conversation(Presence, ABC):
     """One call of the app: how it starts, is waited for, is disconnected, and ends.
 
     Whatever the client waits for, it may get instead what the app raised, or the error of a `Trouble`. An app that was
@@ -38,6 +41,7 @@ class Conversation(ABC):
         for_client: Fired when there is something to read, room to write, or the app's end.
         closed: Whether the client has let go.
         stand_in: Whether the client takes the place of another package's.
+        faults: What stands between the app and this; None for nothing.
     """
 
     #: What errors call it, as opposed to its name.
@@ -55,10 +59,6 @@ class Conversation(ABC):
     state: Any
     _task: IndependentTask[None]
     _violation: ASGIProtocolError | None = None
-    _listening = 0  # calls of the app that wait now, and that a disconnect ends
-    _sending = 0  # calls of the app that are held back in send()
-    _told = False  # whether one of them has told the app of the disconnect
-    _disconnected = False
     closed: bool = False
     _called_off = False  # whether the client's call was cancelled while it waited for the app
     _reported = False
@@ -75,7 +75,8 @@ class Conversation(ABC):
         self._observer = opening.observer
         self.stand_in: bool = opening.stand_in
         self._elsewhere = opening.elsewhere
-        self._for_app = Wakeup()  # something to receive, room to send, the client's departure
+        self.faults: Faults[Any] | None = opening.faults
+        self._for_app = Wakeup()
         self.for_client: Wakeup = Wakeup()
         self._raises_after_disconnect: bool = spec_version(self.scope) >= (2, 4)
 
@@ -132,37 +133,11 @@ class Conversation(ABC):
         """Note that a message of the app is refused. The first counts; what an app does after it may follow from it."""
         self._violation = self._violation or error
 
-    async def _listen(self) -> None:
-        self._listening += 1
-        try:
-            await self._for_app.wait()
-        finally:
-            self._listening -= 1
-
-    async def _hold_back(self) -> None:
-        self._sending += 1
-        try:
-            await (self._listen() if self._raises_after_disconnect else self._for_app.wait())
-        finally:
-            self._sending -= 1
-
-    async def _tell(self) -> None:
-        """Note that the app is told of the disconnect. One that asks for ever must let the loop go on meanwhile."""
-        if self._told:
-            await anyio.lowlevel.checkpoint()
-        self._told = True
-
-    async def _send_to_nobody(self) -> None:
-        if self._raises_after_disconnect:
-            await self._tell()
-            msg = f"{self.name}: the client has gone"
-            raise ClientDisconnected(msg)
-        # Not at once: an app that sends for ever would not let the loop go on, nor could it be cancelled.
-        await anyio.lowlevel.checkpoint()
-
     # The client's side
 
     def _call_app(self) -> Awaitable[None]:
+        if self.faults is not None:
+            return self.faults.call(self._app, self, self._observer)
         if self._observer is None:
             return self._app(self.scope, self.receive, self.send)
         return call(self._app, self, self.receive, self.send, self._observer)
@@ -252,7 +227,7 @@ class Conversation(ABC):
         hears = self._told or self._listening > 0 if self._elsewhere is None else self._elsewhere.hears()
         return hears or self._detached or (self.state.over and not self._called_off)
 
-    async def _release(self, *, grace: float) -> None:  # noqa: B027 - most have nothing to do
+    async def _release(self, *, grace: float) -> None:
         """Let go of what the conversation holds besides the app, which has ended."""
 
     async def close(self, reason: BaseException | None = None) -> None:

@@ -13,6 +13,8 @@ class Trouble(Enum):
     READ_TIMEOUT = "the app was silent for longer than the read timeout"
     WRITE_TIMEOUT = "the app did not receive for the write timeout"
     CLIENT_CLOSED = "the client was closed meanwhile"
+    LOST_UPLOADING = "a fault made the client go while it sent its request"
+    LOST = "a fault made the client go"
     BAD_RESPONSE = "the app's response ends too early, or is too long"
 
 

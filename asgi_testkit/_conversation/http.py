@@ -65,7 +65,7 @@ class HTTPExchange(Conversation):
 
     async def receive(self) -> Message:
         """Give the app the next part of the request, or wait for the end (ASGI HTTP spec, "Request", "Disconnect")."""
-        while not (self._gone or (self.state.over and not self._sending)):  # a server's last send() returns first
+        while not self.deaf:
             if not self._body.finished:
                 part = self._body.take()
                 if part is not None:
@@ -74,6 +74,11 @@ class HTTPExchange(Conversation):
             await self._listen()
         await self._tell()
         return {"type": "http.disconnect"}
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the app gets no more of the request, but a disconnect."""
+        return self._gone or (self.state.over and not self._sending)  # a server's last send() returns first
 
     async def send(self, message: Message) -> None:
         """Take a message of the app, and hold the app back while the client has too much to read."""
@@ -105,10 +110,11 @@ class HTTPExchange(Conversation):
     async def _send_file(self, file: FileBody) -> None:
         """Send what a file holds, part by part, as long as there is somebody to read it."""
         self.state.file = None
+        send = self.send if self.faults is None else self.faults.send
         with closing(messages_of(file)) as parts:
             for part in parts:
                 to_nobody = self._gone and not self._called_off
-                await self.send(part)
+                await send(part)
                 if to_nobody:
                     return
 
@@ -220,7 +226,7 @@ class HTTPExchange(Conversation):
 
     async def _end_early(self) -> None:
         """The app or the client has ended before the response was whole. Raise why, if that is for the test to know."""
-        reason = self._untold_error()
+        reason = self._untold_error() or self._lost
         await self.part(reason)
         if reason is not None:
             raise reason
@@ -238,7 +244,7 @@ class HTTPExchange(Conversation):
 
     @property
     def _over(self) -> bool:
-        return self._task.done or self.closed or self._body.error is not None
+        return self._task.done or self.closed or self._body.error is not None or self._lost is not None
 
     @property
     def _whole(self) -> bool:

@@ -55,6 +55,22 @@ def soon_threadsafe() -> Callable[[Callable[[], object]], object]:
     return loop.call_soon_threadsafe if asyncio_runs() else loop.run_sync_soon  # type: ignore[no-any-return]
 
 
+def call_later(seconds: float, function: Callable[[], object]) -> Callable[[], object]:
+    """Have the running loop call a function, which must not raise, in some seconds. Return what calls that off."""
+    if asyncio_runs():
+        return sys.modules["asyncio"].get_running_loop().call_later(seconds, function).cancel  # type: ignore[no-any-return]
+    trio = sys.modules["trio"]
+
+    async def wait() -> None:
+        with scope:
+            await trio.sleep(seconds)
+            function()
+
+    scope = trio.CancelScope()
+    trio.lowlevel.spawn_system_task(wait)
+    return scope.cancel  # type: ignore[no-any-return]
+
+
 def running_tasks() -> Iterator[tuple[Any, contextvars.Context]]:
     """Yield the coroutine of every task of the running loop, and the context that it runs in; none without a loop."""
     try:

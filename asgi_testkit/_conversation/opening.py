@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .._protocol.options import ExchangeOptions
 from .._types import Scope, SingleCallable
 from .errors import MakeError
 from .observer import Observer
+
+if TYPE_CHECKING:
+    from .faults import Faults
 
 
 class Elsewhere(Protocol):
@@ -36,6 +39,7 @@ class Opening(NamedTuple):
         stand_in: Whether the client takes the place of another package's.
         elsewhere: The app, where what is called is not that, and it runs elsewhere.
         known: What there is to know of the response besides what was sent; it is filled meanwhile.
+        faults: What stands between the app and the conversation; None for nothing.
     """
 
     app: SingleCallable
@@ -48,3 +52,4 @@ class Opening(NamedTuple):
     stand_in: bool = False
     elsewhere: Elsewhere | None = None
     known: Mapping[str, Any] = MappingProxyType({})
+    faults: Faults[Any] | None = None

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from typing import ClassVar, NoReturn, cast
 
 import anyio
-import anyio.lowlevel
 
 from .._errors import ASGIProtocolError, WebSocketDisconnect
+from .._protocol.payload import MESSAGE_OVERHEAD, size_of
 from .._protocol.websocket import ABNORMAL, NO_CODE, State, WebSocketState
 from .._types import Message, public
 from .conversation import Conversation
@@ -20,9 +20,6 @@ from .opening import Opening
 
 #: How much the client may be ahead of the app, in bytes or characters. One more message fits always.
 READ_BUFFER = 65536
-
-#: What a message counts beside its data, so that empty ones fill a buffer, too.
-MESSAGE_OVERHEAD = 16
 
 _INTERNAL_ERROR = 1011  # RFC 6455 section 7.4.1
 _GOING_AWAY = 1001
@@ -53,6 +50,7 @@ class WebSocketConnection(Conversation):
     end_heard: bool = False  # whether the client knows that there is nothing more to read
     _hung_up = False  # whether the client has closed the connection, whether or not that was news to the app
     _departure: Message | None = None  # how the client has gone
+    _cut_off_by = "the test"  # who has lost the connection
     _raised: BaseException | None = None  # what the client was told of an app that went on
     _catching_up = False  # whether the app has yet to receive what came before the client's close
 
@@ -182,12 +180,12 @@ class WebSocketConnection(Conversation):
 
     async def _next_move(self) -> bool:
         """Wait for what the app does next, while it owes an answer. Return whether it has not ended instead."""
-        if not (self._task.done or self.closed):
+        if not (self._task.done or self.closed or self._lost):
             await self._await_app(self.state.state.value)
             return True
-        await self.part(None)
+        await self.part(self._lost)
         if self._disconnected:
-            raise self.closed_while("connecting")
+            raise self._lost or self.closed_while("connecting")
         return False
 
     async def next_chunk(self) -> bytes | None:
@@ -342,6 +340,14 @@ class WebSocketConnection(Conversation):
         self._for_app.fire()
         self.for_client.fire()
 
+    def lose(self, error: Exception, by: str) -> None:
+        """Lose the connection, as a fault wants it. What the app has not received, it does not receive."""
+        self._cut_off_by = by
+        self._incoming.clear()
+        self.disconnect(None)
+        self._hung_up = False
+        super().lose(error, by)
+
     async def _break_off(self, reason: BaseException | None) -> None:
         self.disconnect(None)  # unless that said more before
         await self.part(reason)
@@ -350,7 +356,7 @@ class WebSocketConnection(Conversation):
         """Raise how the connection has ended; see `wait_for_message`."""
         self.end_heard = True
         if self._departure is not None:
-            who = "the test closed" if "reason" in self._departure else "the test cut off"
+            who = "the test closed" if "reason" in self._departure else f"{self._cut_off_by} cut off"
             raise self._disconnected_by(who, self.close_code, self.close_reason)
         if self.state.closed:
             raise self._disconnected_by("the application closed", self.state.close_code, self.state.close_reason)
@@ -388,12 +394,6 @@ class WebSocketConnection(Conversation):
             return f"{State.OPEN.value}. Is websocket.close missing, or does a loop over messages end too early?"
         check = "Does every branch of this path accept or close?" if state.state is State.CONNECTING else ""
         return f"{state.state.value}. {check}"
-
-
-def size_of(message: Message) -> int:
-    """Return what a message to the app counts in its buffer."""
-    data = message.get("text")
-    return len(message["bytes"] if data is None else data) + MESSAGE_OVERHEAD
 
 
 def _left(deadline: float | None) -> float | None:

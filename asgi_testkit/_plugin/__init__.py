@@ -1,4 +1,4 @@
-"""What the pytest plugin does once a test asks for it; its door, `pytest_plugin`, imports nothing of this before.
+"""What the pytest plugin does once a test asks for it; before, its door, `pytest_plugin`, imports `chaos` alone.
 
 It alone, with the door, knows pytest. It may import `_protocol`, `_conversation`, `_record`, `_client` and `_blocking`.
 """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from .._conversation import observer
+from .._conversation import faults, observer
+from .._protocol.faults import Chaos
 from .._record.as_json import conversations
 from .._record.recorder import BODY_KEPT, WHOLE_BODY, Recorder
 from .._record.transcript import transcript
@@ -24,14 +26,17 @@ class CurrentTest:
         leaks: What it has left open.
     """
 
-    def __init__(self, wanted: str, *, for_files: bool, whole: bool = False) -> None:
+    def __init__(self, wanted: str, *, for_files: bool, whole: bool = False, seed: int | None = None) -> None:
         """Prepare for the first test.
 
         Args:
             wanted: Whose transcripts are shown: ``"off"``, ``"failed"`` or ``"all"``.
             for_files: Whether the conversations are written into files.
             whole: Whether one of these has whole bodies.
+            seed: What faults are drawn by, for all clients that are not told otherwise; None for no faults.
         """
+        self._chaos = None if seed is None else Chaos(seed)
+        self._name = ""
         self.leaks: Leaks = Leaks()
         self._wanted = wanted
         self._for_files = for_files
@@ -40,21 +45,26 @@ class CurrentTest:
         self._shown = 0
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Keep what begins in this block."""
+    def running(self, test: str) -> Iterator[None]:
+        """Keep what begins in this block, in which a test runs; that is its node id."""
+        self._name = test
         self.leaks.forget()
         if self._recorder is not None:
             self._recorder.forget()
         self._shown = 0
-        before = observer.current
-        observer.current = observer.together(self.leaks, self._recorder, before)
+        before = observer.current, faults.suite.test
+        observer.current = observer.together(self.leaks, self._recorder, before[0])
+        faults.suite.test = faults.Draws(self._name, self._chaos)
         try:
             yield
         finally:
-            observer.current = before
+            observer.current, faults.suite.test = before
 
     def add_to(self, report: pytest.TestReport) -> None:
         """Add to a report what no other of the test has, as far as it is wanted."""
+        if self._chaos is not None and report.failed:
+            again = shlex.join(["pytest", f"--asgi-chaos={self._chaos.seed}", self._name])
+            report.sections.append(("asgi-testkit chaos", f"The same faults once more: {again}"))
         if self._recorder is None:
             return
         if self._for_files and report.when == "teardown":  # pytest-xdist takes it to the controller

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
 from .._types import Background
+from .faults import Fault, Faults, faults_of
 
 #: Seconds from which on a limit is none: thirty years.
 _FOREVER = 1e9
@@ -27,6 +28,7 @@ class TransportOptions(TypedDict, total=False):
     scope: Mapping[str, Any] | None
     asgi_extensions: Mapping[str, Any] | None
     record: bool
+    faults: Faults
 
 
 class ExchangeOptions(NamedTuple):
@@ -39,6 +41,7 @@ class ExchangeOptions(NamedTuple):
     strict: bool = False
     compression: bool = False
     max_message_size: int | None = 16 * 1024 * 1024
+    faults: tuple[Fault, ...] | None = None  # in any form that the option takes, until they are checked
     frames: bool = True  # whether a WebSocket connection is one in frames; a session sets it for its request
 
     def checked(self) -> ExchangeOptions:
@@ -50,7 +53,7 @@ class ExchangeOptions(NamedTuple):
         check_grace(self.disconnect_grace)
         if self.max_message_size is not None:
             _check(self.max_message_size, "max_message_size", "is a number of bytes, 0 or more, or None", int)
-        return self
+        return self if self.faults is None else self._replace(faults=faults_of(self.faults))
 
     def overridden(self, changes: Mapping[str, Any]) -> ExchangeOptions:
         """Return the options with those changed that a request sets in ``extensions={"asgi": {...}}``."""

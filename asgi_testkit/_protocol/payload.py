@@ -18,6 +18,9 @@ JSONMode: TypeAlias = Literal["text", "binary"]
 
 Data: TypeAlias = str | bytes
 
+#: What a message counts beside its data, so that empty ones fill a buffer, too.
+MESSAGE_OVERHEAD = 16
+
 #: How much of a message an error shows.
 _SHOWN = 200
 
@@ -70,6 +73,12 @@ def any_message(message: Data | Message) -> Message:
         msg = f"a client sends websocket.receive and websocket.disconnect, not {kind!r}"
         raise ValueError(msg)
     return dict(message)
+
+
+def size_of(message: Message) -> int:
+    """Return what a message to the app counts in its buffer."""
+    data = message.get("text")
+    return len(message["bytes"] if data is None else data) + MESSAGE_OVERHEAD
 
 
 def check_close(code: int | None, reason: str | None) -> int:

@@ -15,7 +15,7 @@ from .transcript import learn, writable
 SCHEMA = 1
 
 #: The keys whose text is ours.
-_OURS = frozenset({"kind", "began", "encoding", "to"})
+_OURS = frozenset({"kind", "began", "encoding", "to", "faults"})
 
 #: The beginnings of the types of messages that ASGI names. Another type is whatever the app has sent.
 _NAMED_BY_ASGI = ("http.", "websocket.", "lifespan.")
@@ -65,6 +65,7 @@ def as_json(record: Record) -> dict[str, Any]:
         "not_received": [*record.not_received],
         "client": record.told,
         "left_by": record.left_by,
+        "faults": record.faults,
         "messages": [_message(event) for event in record.events],
         "dropped": record.dropped,
     }

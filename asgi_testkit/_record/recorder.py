@@ -93,6 +93,7 @@ class Record:
         left: Whether the client has let go: of a response, by reading or closing it.
         left_by: What the client's block was left by; "" for nothing.
         lasted: Seconds until the app ended; None while it runs.
+        faults: What stood between the app and the client; "" for nothing.
     """
 
     dropped: int = 0
@@ -104,6 +105,7 @@ class Record:
     left: bool = False
     left_by: str = ""
     lasted: float | None = None
+    faults: str = ""
 
     def __init__(self, conversation: Observed) -> None:
         """Begin with what is kept of a scope, whatever a test has put there."""
@@ -196,6 +198,8 @@ class Recorder(Observer):
         """Begin a record."""
         record = self._of[id(conversation)] = Record(conversation)
         self.records.append(record)
+        if isinstance(conversation, Conversation) and conversation.faults is not None:
+            record.faults = conversation.faults.told
 
     def received(self, conversation: Observed, message: Message) -> None:
         """Keep a message to the app."""

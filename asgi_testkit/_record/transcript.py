@@ -68,6 +68,8 @@ def content_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
 def lines_of(record: Record) -> Iterator[str]:
     """Yield the lines that tell of a conversation."""
     yield heading(record)
+    if record.faults:
+        yield f"             faults: {record.faults}"
     for _, events in groupby(record.first, key=_kind_of_chunk):
         yield _told(list(events))
     if record.dropped:

@@ -24,8 +24,8 @@ Test: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 TESTS: dict[str, Test] = {
     OFF: nullcontext,
-    NO_TRANSCRIPTS: lambda: CurrentTest("off", for_files=False).running(),
-    DEFAULT: lambda: CurrentTest("failed", for_files=False).running(),
+    NO_TRANSCRIPTS: lambda: CurrentTest("off", for_files=False).running(""),
+    DEFAULT: lambda: CurrentTest("failed", for_files=False).running(""),
 }
 
 app = FastAPI()
