@@ -150,6 +150,12 @@ def test_all_parts_together_are_the_body(parts: Any, body: bytes, seed: int, mor
     assert split(SplitBody(parts, seed), body, more_body=more_body) == messages
 
 
+def test_a_large_body_is_not_split_into_ever_so_many_random_parts() -> None:
+    messages = split(SplitBody(), bytes(100_000))
+    assert len(messages) == 101
+    assert b"".join(each["body"] for each in messages) == bytes(100_000)
+
+
 # Keys
 
 

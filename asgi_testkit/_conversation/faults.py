@@ -246,7 +246,7 @@ def _size_of(message: Any) -> int | None:
     if kind == "http.response.start":
         return 0
     body = message.get("body", b"") if kind == "http.response.body" else None
-    return len(body) if isinstance(body, bytes) else None
+    return len(body) if isinstance(body, bytes | bytearray | memoryview) else None
 
 
 class WebSocketFaults(Faults[WebSocketConnection]):
