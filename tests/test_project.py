@@ -13,6 +13,7 @@ import fastapi
 import pytest
 
 import asgi_testkit
+import asgi_testkit.faults
 import asgi_testkit.httpx2
 import asgi_testkit.starlette
 
@@ -88,6 +89,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     made_when_asked_for = {"WebSocketDenialResponse"}
     assert documented == {
         "asgi_testkit": set(asgi_testkit.__all__),
+        "asgi_testkit.faults": set(asgi_testkit.faults.__all__),
         "asgi_testkit.httpx2": set(asgi_testkit.httpx2.__all__),
         "asgi_testkit.starlette": set(asgi_testkit.starlette.__all__) - made_when_asked_for,
     }
@@ -134,7 +136,9 @@ def test_a_public_name_is_imported_from_where_type_checkers_are_told_that_it_is(
     assert vars(asgi_testkit)[name] is getattr(module, name)
 
 
-@pytest.mark.parametrize("door", ["asgi_testkit", "asgi_testkit.httpx2", "asgi_testkit.starlette"])
+@pytest.mark.parametrize(
+    "door", ["asgi_testkit", "asgi_testkit.faults", "asgi_testkit.httpx2", "asgi_testkit.starlette"]
+)
 def test_a_public_class_says_where_it_is_imported_from_and_its_hints_can_be_had(door: str) -> None:
     module = import_module(door)
     classes = [kind for kind in (getattr(module, name) for name in module.__all__) if isinstance(kind, type)]
