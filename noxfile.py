@@ -226,6 +226,14 @@ def parity(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Send 10,000 requests to the examples, under faults that seeds draw. On demand: `nox -s chaos`."""
+    session.install("-e", ".", *group("tests"))
+    requests = {"ASGI_TESTKIT_CHAOS": "10000"}
+    session.run("pytest", "-m", "slow", "tests/test_examples_in_chaos.py", *session.posargs, env=requests)
+
+
+@nox.session
 def downstream(session: nox.Session) -> None:
     """Run other projects' suites, natively and with --asgi-testkit, and compare. On demand: `nox -s downstream`."""
     session.install(*group("downstream"))

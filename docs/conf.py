@@ -59,7 +59,10 @@ nitpick_ignore = [
     ("py:class", "BlockingPortal"),  # anyio's, imported for type checkers only
     ("py:class", "asgi_testkit._types.SingleCallable"),  # what an ASGIApp is inside
     # These are told in words beside each argument.
-    *(("py:class", name) for name in ("Address", "Background", "ClientOptions", "CookieTypes", "LifespanMode")),
+    *(
+        ("py:class", name)
+        for name in ("Address", "Background", "ClientOptions", "CookieTypes", "GivenFaults", "LifespanMode")
+    ),
     # Those of the HTTP library.
     *(("py:class", f"asgi_testkit._client.library.{name}") for name in ("Cookies", "URL")),
     ("py:class", "URL"),

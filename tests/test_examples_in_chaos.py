@@ -102,7 +102,7 @@ async def chat(client: AsyncClient, random: Random, number: int) -> object:
             heard.append(await session.receive_text())
         if random.random() < 0.3:
             await session.abort()
-    return heard[0] == f"{number} is here"
+    return f"{number} is here" in heard
 
 
 async def members(client: AsyncClient, random: Random, number: int) -> object:
@@ -209,6 +209,8 @@ async def test_requests_end_as_they_should_or_as_a_fault_wants_it(
                         client, acts = random.choice(opened)
                         group.start_soon(one, each, client, random.choice(acts))
                 assert [client._core.transport.running() for client, _ in opened] == [[], [], [], []]
+            gc.collect()  # a framework leaves a generator that it was cancelled in to asyncio
+            await anyio.wait_all_tasks_blocked()
             assert opened[0][0].state["sensor"].listeners == 0
             assert opened[1][0].state["room"].members == {}
             assert not [each for each in _tasks._running if "lifespan" not in str(each._native)]

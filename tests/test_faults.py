@@ -337,7 +337,30 @@ def test_a_client_that_goes_after_a_time(face: Face, during: Any, kind: type[Exc
     assert ended == [True]
 
 
-def test_a_time_that_comes_too_late_changes_nothing(face: Face) -> None:
+class Clock:
+    """Stands still: what is to be called later is called when the test says so."""
+
+    def __init__(self) -> None:
+        self.due: list[Any] = []
+
+    def call_later(self, seconds: float, function: Any) -> Any:
+        self.due.append(function)
+        return lambda: None
+
+    async def strike(self) -> None:
+        """Call all of it; in the app's loop."""
+        for function in self.due:
+            function()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(effects, "call_later", made.call_later)
+    return made
+
+
+def test_a_time_that_comes_too_late_changes_nothing(face: Face, clock: Clock) -> None:
     gate = Gate()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -346,24 +369,26 @@ def test_a_time_that_comes_too_late_changes_nothing(face: Face) -> None:
         await body(send, b"whole")
         await gate.wait()
 
-    faults = [Disconnect(after_seconds=0.01), Disconnect(during="upload", after_seconds=0.01)]
+    faults = [Disconnect(after_seconds=1), Disconnect(during="upload", after_seconds=1)]
     with face.open(app, lifespan="off", background="detach") as client:
         assert client.post(content=b"abc", extensions=asking(*faults)).text == "whole"
-        client.call(anyio.sleep, 0.02)
+        client.call(clock.strike)
         client.call(gate.open)
+    assert len(clock.due) == 2
 
 
-def test_a_time_that_comes_after_the_client_has_left_changes_nothing(face: Face) -> None:
+def test_a_time_that_comes_after_the_client_has_left_changes_nothing(face: Face, clock: Clock) -> None:
     heard = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send)
         await receive()
         heard.append((await receive())["type"])
-        await anyio.sleep(0.03)
+        await clock.strike()
+        await several_rounds()
         heard.append("done")
 
-    with face.open(app, lifespan="off") as client, client.stream(extensions=asking(Disconnect(after_seconds=0.02))):
+    with face.open(app, lifespan="off") as client, client.stream(extensions=asking(Disconnect(after_seconds=1))):
         pass
     assert heard == ["http.disconnect", "done"]
 
@@ -538,8 +563,12 @@ def test_a_client_that_goes_after_a_time_in_the_handshake(face: Face) -> None:
     fault = Disconnect(during="handshake", after_seconds=0.01)
     with face.open(app, lifespan="off", faults=fault) as client, pytest.raises(httpx.ReadError, match="handshake"):
         client.connect().__enter__()
+
+
+def test_a_time_that_comes_after_the_handshake_changes_nothing(face: Face, clock: Clock) -> None:
+    fault = Disconnect(during="handshake", after_seconds=1)
     with face.open(echo, lifespan="off", faults=fault) as client, client.connect() as session:
-        client.call(anyio.sleep, 0.02)
+        client.call(clock.strike)
         session.send_text("there still")
         assert session.receive_text() == "there still"
 
@@ -555,22 +584,26 @@ def test_an_app_that_rejects_returns_as_ever(face: Face) -> None:
         client.connect().__enter__()
 
 
-@pytest.mark.parametrize("fault", [DropWebSocket(after_messages=3), DropWebSocket(after_seconds=0.01)], ids=repr)
-def test_a_websocket_that_is_lost(face: Face, fault: DropWebSocket) -> None:
+def test_a_websocket_that_is_lost(face: Face) -> None:
     heard = []
+    fault = DropWebSocket(after_messages=3)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await accept(send)
         while (message := await receive())["type"] == "websocket.receive":
             heard.append(message["text"])
-            if message["text"] == "no answer":
-                await anyio.sleep(0.02 if fault.after_seconds else 0)
-                continue
             await say(send, message["text"])
         heard.append(message)
 
-    with face.open(app, lifespan="off", faults=fault) as client, client.connect() as session:
+    async def answers_once(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_once(message: Message) -> None:
+            if message.get("text") != "no answer":
+                await send(message)
+
+        await app(scope, receive, send_once)
+
+    with face.open(answers_once, lifespan="off", faults=fault) as client, client.connect() as session:
         session.send_text("a")
         assert session.receive_text() == "a"
         session.send_text("no answer")
@@ -582,6 +615,21 @@ def test_a_websocket_that_is_lost(face: Face, fault: DropWebSocket) -> None:
         assert session.session.close_code == 1006
         session.wait()
     assert heard == ["a", "no answer", {"type": "websocket.disconnect", "code": 1005}]
+
+
+def test_a_websocket_that_is_lost_after_a_time(face: Face) -> None:
+    heard = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        heard.extend([await receive(), await receive()])
+
+    fault = DropWebSocket(after_seconds=0.01)
+    with face.open(app, lifespan="off", faults=fault) as client, client.connect() as session:
+        with pytest.raises(WebSocketDisconnect, match=r"the fault DropWebSocket\(after_seconds=0\.01\) cut off"):
+            session.receive_text()
+        session.wait()
+    assert heard == [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1005}]
 
 
 def test_a_websocket_that_is_lost_at_once(face: Face) -> None:
@@ -624,14 +672,14 @@ def test_an_app_that_sends_is_told(face: Face) -> None:
     assert heard == [0, 1]
 
 
-def test_a_websocket_that_was_closed_before_is_not_lost(face: Face) -> None:
+def test_a_websocket_that_was_closed_before_is_not_lost(face: Face, clock: Clock) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accept(send)
         await say(send, "bye")
         await hang_up(send, code=4000)
-        await anyio.sleep(0.02)
+        await clock.strike()
 
-    for fault in (DropWebSocket(after_messages=2), DropWebSocket(after_seconds=0.01)):
+    for fault in (DropWebSocket(after_messages=2), DropWebSocket(after_seconds=1)):
         with face.open(app, lifespan="off", faults=fault) as client, client.connect() as session:
             assert session.receive_text() == "bye"
             with pytest.raises(WebSocketDisconnect, match="the application closed the connection"):

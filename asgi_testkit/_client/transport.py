@@ -19,7 +19,7 @@ from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
 from .._protocol.app import as_single_callable, name_of
 from .._protocol.extensions import checked, offered
-from .._protocol.faults import Faults
+from .._protocol.faults import GivenFaults
 from .._protocol.handshake import acceptance, refusal
 from .._protocol.options import ExchangeOptions, mapping, timeouts_of
 from .._protocol.scope import HTTP_EXTENSIONS, WEBSOCKET_EXTENSIONS, asks_for_websocket, websocket_scope
@@ -67,7 +67,7 @@ class AppTransport(Recording, Generic[Request, Response]):
         scope: Mapping[str, Any] | None = None,
         asgi_extensions: Mapping[str, Any] | None = None,
         record: bool = False,
-        faults: Faults = None,
+        faults: GivenFaults = None,
     ) -> None:
         """Prepare to run `app`.
 

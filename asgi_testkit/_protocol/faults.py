@@ -276,7 +276,7 @@ def _departure(kind: str, random: Random) -> Iterator[Fault]:
 
 
 #: What the option ``faults`` takes.
-Faults: TypeAlias = Fault | Sequence[Fault] | None
+GivenFaults: TypeAlias = Fault | Sequence[Fault] | None
 
 
 def faults_of(value: Any) -> tuple[Fault, ...] | None:

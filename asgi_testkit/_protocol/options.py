@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
 from .._types import Background
-from .faults import Fault, Faults, faults_of
+from .faults import Fault, GivenFaults, faults_of
 
 #: Seconds from which on a limit is none: thirty years.
 _FOREVER = 1e9
@@ -28,7 +28,7 @@ class TransportOptions(TypedDict, total=False):
     scope: Mapping[str, Any] | None
     asgi_extensions: Mapping[str, Any] | None
     record: bool
-    faults: Faults
+    faults: GivenFaults
 
 
 class ExchangeOptions(NamedTuple):
