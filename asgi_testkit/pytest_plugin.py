@@ -39,8 +39,8 @@ TRANSCRIPTS = ("off", "failed", "all")
 
 #: How `pytest --markers` explains the marker.
 MARKER = (
-    "asgi(raise_server_exceptions=, lifespan=, timeout=, background=, strict=, scope=): options for the clients of a "
-    "test; lifespan= gives it a lifespan of its own, and scope= is what the ASGI scope has besides"
+    "asgi(raise_server_exceptions=, lifespan=, timeout=, background=, strict=, faults=, scope=): options for the "
+    "clients of a test; lifespan= gives it a lifespan of its own, and scope= is what the ASGI scope has besides"
 )
 
 #: The settings for the fixtures, and the scopes that there are.

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -418,6 +419,27 @@ def test_random_parts_are_the_same_once_more(face: Face) -> None:
         with face.open(app, lifespan="off", faults=SplitBody(seed=seed)) as client:
             assert client.post(content=b"abcdefghij").text == "abcdefghij"
     assert apps[0].bodies == apps[1].bodies != apps[2].bodies
+
+
+def test_two_tasks_that_receive_lose_no_part(face: Face) -> None:
+    bodies = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def listen() -> None:
+            while (message := await receive())["type"] == "http.request":
+                bodies.append(message["body"])
+                if len(bodies) == 6:
+                    await start(send)
+                    await body(send)
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            group.start_soon(listen)
+
+    with face.open(app, lifespan="off", faults=SplitBody("one-byte")) as client:
+        client.post(content=client.upload(b"abc", b"def"))
+    assert sorted(bodies) == [b"a", b"b", b"c", b"d", b"e", b"f"]
 
 
 def test_parts_that_are_not_asked_for_do_not_follow_the_response(face: Face) -> None:

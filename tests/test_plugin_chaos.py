@@ -51,6 +51,10 @@ async def test_awaited(asgi_client, anyio_backend, n):
 def test_told_otherwise():
     assert TestClient(app, faults=[]).get("/").text == "fine"
 
+@pytest.mark.asgi(faults=[])
+def test_marked(asgi_test_client):
+    assert asgi_test_client.get("/").text == "fine"
+
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
@@ -112,15 +116,15 @@ WRITTEN = "--asgi-transcript-json=said.jsonl"
 
 def test_a_seed_draws_the_same_for_a_test_whichever_tests_run_before_it(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_suite=SUITE)
-    run("--asgi-chaos=7", WRITTEN).assert_outcomes(passed=13)
+    run("--asgi-chaos=7", WRITTEN).assert_outcomes(passed=14)
     all_tests = drawn(pytester)
-    assert all_tests.pop("test_told_otherwise") == [""]
+    assert all_tests.pop("test_told_otherwise") == all_tests.pop("test_marked") == [""]
     assert all(each.endswith("(drawn by Chaos(seed=7))") for told in all_tests.values() for each in told)
     assert len({str(told) for told in all_tests.values()}) > 6
     for test in ("test_blocking[4]", "test_awaited[2]"):
         run("--asgi-chaos=7", WRITTEN, f"test_suite.py::{test}").assert_outcomes(passed=1)
         assert drawn(pytester) == {test: all_tests[test]}
-    run("--asgi-chaos=8", WRITTEN).assert_outcomes(passed=13)
+    run("--asgi-chaos=8", WRITTEN).assert_outcomes(passed=14)
     assert drawn(pytester)["test_blocking[4]"] != all_tests["test_blocking[4]"]
 
 
@@ -130,9 +134,9 @@ def test_workers_draw_as_one_process_does(run_program: Run, pytester: pytest.Pyt
     assert GROUPED in marked
     pytester.makepyfile(test_suite=marked)
     strictness = ("-p", "xdist", "--asgi-chaos=7", WRITTEN)
-    run_program(*strictness).assert_outcomes(passed=13)
+    run_program(*strictness).assert_outcomes(passed=14)
     one_process = drawn(pytester)
-    run_program(*strictness, "-n", "2", "--dist", dist).assert_outcomes(passed=13)
+    run_program(*strictness, "-n", "2", "--dist", dist).assert_outcomes(passed=14)
     assert {name.removesuffix("@one"): told for name, told in drawn(pytester).items()} == one_process
 
 
@@ -180,7 +184,7 @@ def test_a_seed_that_is_none_is_refused(run: Run, pytester: pytest.Pytester, opt
 def test_without_a_seed_nothing_is_drawn_and_nothing_told(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_suite=SUITE)
     result = run(WRITTEN)
-    result.assert_outcomes(passed=13)
+    result.assert_outcomes(passed=14)
     result.stdout.no_fnmatch_line("*faults*")
     assert {each for told in drawn(pytester).values() for each in told} == {""}
 

@@ -11,7 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from random import Random
 from typing import Any, Generic, TypeVar
 
@@ -203,7 +203,7 @@ class HTTPFaults(Faults[HTTPExchange]):
             if message["type"] != "http.request":
                 return message
             if self._splits is not None:
-                self._parts = self._splits.split(message, self._random)
+                self._parts = chain(self._parts, self._splits.split(message, self._random))  # others may receive, too
                 message = next(self._parts)
         return self._with_keys(self._limited(message))
 

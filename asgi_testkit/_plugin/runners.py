@@ -18,7 +18,7 @@ Scope = Literal["function", "class", "module", "package", "session"]
 SCOPES: tuple[Scope, ...] = ("function", "class", "module", "package", "session")
 
 #: What the marker takes.
-MARKER_OPTIONS = ("raise_server_exceptions", "lifespan", "timeout", "background", "strict", "scope")
+MARKER_OPTIONS = ("raise_server_exceptions", "lifespan", "timeout", "background", "strict", "faults", "scope")
 
 #: The fixtures that start an app, and the definition of asgi_app that they have last been asked for with.
 _RUNNING_FOR = pytest.StashKey[dict[Any, Any]]()
