@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -378,6 +379,18 @@ def test_a_time_that_comes_too_late_changes_nothing(face: Face, clock: Clock) ->
     assert len(clock.due) == 2
 
 
+def test_a_time_that_never_comes(face: Face) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await several_rounds()
+        assert (await receive())["type"] == "http.disconnect"
+
+    with face.open(app, lifespan="off", disconnect_grace=1e10) as client, pytest.raises(httpx.WriteError):
+        client.post(content=b"abc", extensions=asking(Disconnect(during="upload", after_bytes=1)))
+    with face.open(hello, lifespan="off") as client:
+        assert client.get(extensions=asking(Disconnect(after_seconds=math.inf))).text == "hello"
+
+
 def test_a_time_that_comes_after_the_client_has_left_changes_nothing(face: Face, clock: Clock) -> None:
     heard = []
 
@@ -518,7 +531,7 @@ def test_a_slow_reader_holds_the_app_back_until_each_part_is_read(face: Face) ->
 
 def test_a_slow_reader_that_leaves_lets_the_app_go(face: Face) -> None:
     record = Recorder()
-    slow = SlowReader(1e6, write_buffer=100)
+    slow = SlowReader(math.inf, write_buffer=100)
     with face.open(five_parts(record), lifespan="off") as client, client.stream(extensions=asking(slow)):
         client.call(several_rounds)
         assert record.events == []
@@ -753,6 +766,16 @@ def test_a_transcript_tells_what_was_asked_for_and_what_was_drawn(face: Face) ->
     assert told[1].count("MissingKeys") == 1
     assert told[1].endswith("(drawn by Chaos(seed=5))")
     assert len(told) == 3
+
+
+def test_who_listens_hears_what_the_app_gets(face: Face) -> None:
+    app = Upload()
+    with face.open(app, lifespan="off", record=True) as client:
+        client.post(content=b"abc", extensions=asking(SplitBody("one-byte")))
+        with pytest.raises(httpx.WriteError):
+            client.post(content=b"abc", extensions=asking(Disconnect(during="upload", after_bytes=2)))
+        lines = [line.partition(" ms  ")[2] for line in client.client.transcript().splitlines() if " ms  > " in line]
+    assert lines == ["> http.request  abc  (3 parts)", "> http.request  ab", "> http.disconnect"]
 
 
 def faults_told(client: Any, requests: int = 12) -> list[str]:

@@ -25,6 +25,7 @@ from .._protocol.faults import (
     SlowReader,
     SplitBody,
 )
+from .._protocol.options import duration
 from .._types import Message, SingleCallable
 from .conversation import Conversation
 from .errors import MakeError, Trouble
@@ -144,7 +145,7 @@ class Faults(ABC, Generic[C]):
             if self._conversation.listening:
                 self._turn()
             else:
-                self._timers.append(call_later(self._conversation.options.disconnect_grace, self._turn))
+                self._later(self._conversation.options.disconnect_grace, self._turn)
 
     def _go_in_time(self, faults: Sequence[Disconnect | DropWebSocket], during: str) -> None:
         """Have the client go when its time has come, unless that part of the conversation is over then."""
@@ -155,7 +156,12 @@ class Faults(ABC, Generic[C]):
 
         for fault in faults:
             if fault.after_seconds is not None:
-                self._timers.append(call_later(fault.after_seconds, partial(go, fault)))
+                self._later(fault.after_seconds, partial(go, fault))
+
+    def _later(self, seconds: float, function: Callable[[], object]) -> None:
+        limit = duration(seconds, "seconds")
+        if limit is not None:
+            self._timers.append(call_later(limit, function))
 
     def _leave(self, fault: Disconnect | DropWebSocket) -> None:
         conversation = self._conversation

@@ -6,6 +6,7 @@ import anyio
 import anyio.lowlevel
 
 from .._errors import ClientDisconnected
+from .._protocol.options import duration
 from .wakeup import Wakeup
 
 
@@ -43,7 +44,7 @@ class Presence:
         """Hold the app back in ``send()`` for some seconds, or until the client has gone."""
         until = anyio.current_time() + seconds
         while not self._disconnected and (left := until - anyio.current_time()) > 0:
-            await self._hold_back(left)
+            await self._hold_back(duration(left, "seconds"))
 
     async def _listen(self, timeout: float | None = None) -> None:
         self._listening += 1
