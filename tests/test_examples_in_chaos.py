@@ -22,7 +22,7 @@ import pytest
 from fastapi import FastAPI
 
 from asgi_testkit import AsyncClient, TestClient, WebSocketDenied, WebSocketDisconnect
-from asgi_testkit._conversation import faults
+from asgi_testkit._conversation import draws
 from asgi_testkit._conversation import task as _tasks
 from asgi_testkit.faults import Chaos
 
@@ -219,7 +219,7 @@ async def test_requests_end_as_they_should_or_as_a_fault_wants_it(
 ) -> None:
     seen: Counter[str] = Counter()
     for first in range(0, REQUESTS, 200):
-        monkeypatch.setattr(faults.suite, "test", faults.Draws(f"{first}"))
+        monkeypatch.setattr(draws.suite, "test", draws.Draws(f"{first}"))
         random = Random(first)
         async with clients(Chaos(first, disconnects=disconnects), tmp_path) as opened:
 

@@ -23,6 +23,7 @@ from asgi_testkit import (
     TestClient,
     WebSocketDisconnect,
 )
+from asgi_testkit._conversation import draws
 from asgi_testkit._conversation import faults as effects
 from asgi_testkit.faults import (
     Chaos,
@@ -786,7 +787,7 @@ def faults_told(client: Any, requests: int = 12) -> list[str]:
 
 def test_what_is_drawn_depends_on_test_client_and_request_alone(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     def told_in(test: str) -> list[list[str]]:
-        monkeypatch.setattr(effects.suite, "test", effects.Draws(test))
+        monkeypatch.setattr(draws.suite, "test", draws.Draws(test))
         options: dict[str, Any] = {"lifespan": "off", "record": True, "faults": Chaos(3)}
         with face.open(hello, **options) as first, face.open(hello, **options) as second:
             return [faults_told(first), faults_told(second)]
@@ -800,25 +801,25 @@ def test_a_client_that_outlives_a_test_begins_anew_in_the_next(face: Face, monke
     with face.open(hello, lifespan="off", record=True, faults=Chaos(3)) as client:
         told = []
         for requests in (5, 2):
-            monkeypatch.setattr(effects.suite, "test", effects.Draws("test"))
+            monkeypatch.setattr(draws.suite, "test", draws.Draws("test"))
             told.append(faults_told(client, requests))
     assert told[1][5:] == told[0][:2]
 
 
 def test_without_our_plugin_pytest_s_variable_names_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    suite = effects.Suite()
+    suite = draws.Suite()
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "test_it.py::test[a b] (call)")
-    draws = suite.current()
-    assert draws.name == "test_it.py::test[a b]"
-    assert suite.current() is draws
+    test = suite.current()
+    assert test.name == "test_it.py::test[a b]"
+    assert suite.current() is test
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "test_it.py::test[a b] (teardown)")
-    assert suite.current() is draws
+    assert suite.current() is test
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     assert suite.current().name == ""
 
 
 def test_the_suite_s_chaos_is_for_those_who_are_not_told_otherwise(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(effects.suite, "test", effects.Draws("test", Chaos(7)))
+    monkeypatch.setattr(draws.suite, "test", draws.Draws("test", Chaos(7)))
     with face.open(hello, lifespan="off", record=True) as client:
         client.get()
         client.get(extensions=asking(MissingKeys()))

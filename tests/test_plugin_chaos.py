@@ -13,7 +13,7 @@ import hypothesis  # noqa: F401 - pytester puts `sys.modules` back, and what is 
 import pytest
 import trio  # noqa: F401
 
-from asgi_testkit._conversation import faults
+from asgi_testkit._conversation import draws
 from asgi_testkit._plugin.chaos import node_id_of
 
 Run = Callable[..., pytest.RunResult]
@@ -79,7 +79,7 @@ PLUGINS = ("anyio", "asgi_testkit.pytest_plugin")
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plain_pytest: None) -> Run:
     """Runs pytest in this process, every warning an error."""
-    monkeypatch.setattr(faults.suite, "test", None)
+    monkeypatch.setattr(draws.suite, "test", None)
 
     def run(*options: str) -> pytest.RunResult:
         plugins = [part for plugin in PLUGINS for part in ("-p", plugin)]

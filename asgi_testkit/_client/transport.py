@@ -11,7 +11,7 @@ import httpx
 
 from .._conversation import observer
 from .._conversation.conversation import Conversation
-from .._conversation.faults import Numbers, faults_between, wanted
+from .._conversation.draws import Numbers, faults_between, wanted
 from .._conversation.http import HTTPExchange
 from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoint
 from .._conversation.opening import Opening

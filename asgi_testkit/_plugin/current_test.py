@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from .._conversation import faults, observer
+from .._conversation import draws, observer
 from .._protocol.faults import Chaos
 from .._record.as_json import conversations
 from .._record.recorder import BODY_KEPT, WHOLE_BODY, Recorder
@@ -52,13 +52,13 @@ class CurrentTest:
         if self._recorder is not None:
             self._recorder.forget()
         self._shown = 0
-        before = observer.current, faults.suite.test
+        before = observer.current, draws.suite.test
         observer.current = observer.together(self.leaks, self._recorder, before[0])
-        faults.suite.test = faults.Draws(self._name, self._chaos)
+        draws.suite.test = draws.Draws(self._name, self._chaos)
         try:
             yield
         finally:
-            observer.current, faults.suite.test = before
+            observer.current, draws.suite.test = before
 
     def add_to(self, report: pytest.TestReport) -> None:
         """Add to a report what no other of the test has, as far as it is wanted."""
