@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from weakref import WeakMethod
 
@@ -187,9 +187,10 @@ class Forward:
             except GeneratorExit:  # the call is abandoned, and must not wait
                 self._visit.abandon()
                 raise
-            except BaseException:
+            except BaseException as error:
                 await _cancelled(self._visit)
-                raise
+                if isinstance(error, Exception) or self._visit.app_exception is None:
+                    raise  # else the app has something to say to its cancellation
             finally:
                 serving.tap.forget(header)
             if self._visit.app_exception is not None:
@@ -197,11 +198,13 @@ class Forward:
 
 
 async def _cancelled(visit: Visit) -> None:
-    """Cancel the app, and wait until it has ended."""
+    """Cancel the app, and wait until it has ended, however often this is cancelled meanwhile."""
     visit.cancel()
     with anyio.CancelScope(shield=True):
-        try:
-            await visit.wait()
-        except GeneratorExit:
-            visit.abandon()
-            raise
+        while visit.begun and not visit.done:
+            try:
+                with suppress(anyio.get_cancelled_exc_class()):  # asyncio's own passes through a shield
+                    await visit.wait()
+            except GeneratorExit:
+                visit.abandon()
+                raise
