@@ -39,9 +39,13 @@ TRANSCRIPTS = ("off", "failed", "all")
 
 #: How `pytest --markers` explains the marker.
 MARKER = (
-    "asgi(raise_server_exceptions=, lifespan=, timeout=, background=, strict=, faults=, scope=): options for the "
-    "clients of a test; lifespan= gives it a lifespan of its own, and scope= is what the ASGI scope has besides"
+    "asgi(raise_server_exceptions=, lifespan=, timeout=, background=, strict=, faults=, scope=, live=, ssl=, reason=): "
+    "options for the clients of a test; lifespan= gives it a lifespan of its own, scope= is what the ASGI scope has "
+    "besides, and live=False keeps a test in-process with --asgi-live, for the reason= that the summary tells"
 )
+
+#: The setting for a server.
+LIVE = "asgi_live"
 
 #: The settings for the fixtures, and the scopes that there are.
 APP = "asgi_app"
@@ -134,6 +138,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     writes = "write the requests and sessions of all tests into this file, as HAR"
     parser.getgroup("asgi-testkit").addoption("--asgi-har", metavar="PATH", default=None, help=writes)
     chaos.add_options(parser)
+    on = "run the apps of our clients on this server, in the test's loop: uvicorn, hypercorn, anycorn; or off"
+    parser.getgroup("asgi-testkit").addoption("--asgi-live", metavar="SERVER", default=None, help=on)
+    parser.addini(LIVE, f"{on}; as --asgi-live", default="")
     parser.addini(APP, "the app under test: module:attribute, or module:factory(), which is called", default="")
     scope = f"how long the app of asgi_lifespan and of the clients runs: {', '.join(SCOPES)}"
     parser.addini(LIFESPAN_SCOPE, scope, default="function")
@@ -144,12 +151,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     """Begin before a conftest, or a test module, is imported."""
     known = parser.parse_known_args(args, namespace=copy(early_config.option))  # workers get options, and no arguments
     begin(early_config, flag=known.asgi_testkit)
+    go_live(early_config, known.asgi_live)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin now where a conftest brought the plugin: before test modules are imported."""
     begin(config, flag=config.option.asgi_testkit)
+    go_live(config, config.option.asgi_live)
     config.addinivalue_line("markers", MARKER)
     one_of(LIFESPAN_SCOPE, SCOPES, config.getini(LIFESPAN_SCOPE))
     one_of(TRANSCRIPT, TRANSCRIPTS, wanted(config))
@@ -322,6 +331,21 @@ def begin(config: pytest.Config, *, flag: bool) -> None:
         run = config.stash[RUN] = EARLY_RUNS.pop() if EARLY_RUNS else Run()
         config.add_cleanup(run.end)
         REPLACEMENT.fresh_loop = config.getini(FRESH_LOOP)
+
+
+def go_live(config: pytest.Config, server: str | None) -> None:
+    """Have the clients run their apps on a server from now on, if one is wanted, until the configuration ends.
+
+    Raises:
+        pytest.UsageError: There is no such server, or it is not installed.
+    """
+    wanted = str(config.getini(LIVE) if server is None else server)
+    if wanted not in {"", "off"} and not config.pluginmanager.has_plugin(LIVE):
+        from ._plugin.live_suite import LiveSuite
+
+        suite = LiveSuite(wanted)
+        config.pluginmanager.register(suite, LIVE)
+        config.add_cleanup(suite.end)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

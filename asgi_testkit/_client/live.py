@@ -46,49 +46,63 @@ def gateway_of(
     if context is not None and not isinstance(context, ssl.SSLContext):
         msg = f"ssl= is an ssl.SSLContext, with the certificate that the server is to show, not {context!r}"
         raise TypeError(msg)
-    asked = run.current if live is None and run.current is not None and not run.current.paused else None
-    if asked is not None:
-        live = asked.server
+    asked = run.current if live is None or live is False else None
+    if context is not None and (live is False or (live is None and asked is None)):
+        msg = "ssl= is for live=: without a server there is no TLS, and an https:// base URL is enough"
+        raise ValueError(msg)
+    if asked is None and (live is None or live is False):
+        return None
     trouble = [f"{name}= has no meaning with live=: {REFUSED[name]}" for name in refused]
     tls = base_url.partition("://")[0].lower() in _TLS_SCHEMES
     if tls and context is None:
         trouble.append(f"live= with the base URL {base_url} needs ssl=, an ssl.SSLContext with a certificate")
     if context is not None and not tls:
         trouble.append(f"ssl= needs a base URL that begins with https://, and {base_url} does not")
-    if asked is not None and trouble:
-        asked.in_process.update([f"{name}=" for name in refused] or ["an https:// base URL"])
-        return None
-    if live is None or live is False:
-        if context is not None:
-            msg = "ssl= is for live=: without a server there is no TLS, and an https:// base URL is enough"
-            raise ValueError(msg)
-        return None
-    if trouble:
+    kept = ""
+    if asked is not None:
+        kept = asked.paused or ("by live=False" if live is False else _kept_by(refused) if trouble else "")
+        live = asked.server
+    if kept:
+        context, http2 = None, False
+    elif trouble:
         raise ValueError("; ".join(trouble))
     from .._live.gateway import Gateway  # few tests need it
     from .._live.servers import server_of
 
     server = server_of(live, context=context, http2=http2)
-    return Gateway(server, guests_app, context=context, http2=http2, run=asked)
+    return Gateway(server, guests_app, context=context, http2=http2, run=asked, in_process=kept)
 
 
-def forwarded(opening: Opening, gateway: Gateway, request: Any) -> Opening:
-    """Return what a conversation begins with whose app is called by a server.
+def _kept_by(options: Iterable[str]) -> str:
+    """Say what keeps in-process what only a run wants to have on a server: options, or else a URL."""
+    return f"for {' and '.join(f'{name}=' for name in options) or 'the scheme of its URL'}"
+
+
+def forwarded(opening: Opening, gateway: Gateway | None, request: Any) -> Opening:
+    """Return what a conversation begins with whose app is called by a server, if there is one.
+
+    A run counts it, unless the test itself has asked for the server.
 
     Raises:
         ValueError: The request is not for that.
     """
+    if gateway is None:
+        if run.current is not None:
+            run.current.in_process["over a transport of its own"] += 1
+        return opening
     asked: Mapping[str, Any] = request.extensions.get("asgi", {})
+    refused = [name for name in REFUSED if name in asked]
     trouble = [
-        f'extensions={{"asgi": {{"{name}": ...}}}} has no meaning with live=: {REFUSED[name]}'
-        for name in REFUSED.keys() & asked.keys()
+        f'extensions={{"asgi": {{"{name}": ...}}}} has no meaning with live=: {REFUSED[name]}' for name in refused
     ]
     if (request.url.scheme in _TLS_SCHEMES) is not gateway.tls:
         speaks = "TLS, by ssl=" if gateway.tls else "no TLS: ssl= is missing"
         trouble.append(f"{request.url} cannot be asked for with live=: the server speaks {speaks}")
-    if gateway.run is not None and (trouble or not gateway.fits_loop()):
-        gateway.run.in_process.update([f"{name}=" for name in REFUSED.keys() & asked.keys()] or ["a loop or a URL"])
-        return opening
+    if gateway.run is not None:
+        kept = gateway.kept_in_process() or (_kept_by(refused) if trouble else "")
+        if kept:
+            gateway.run.in_process[kept] += 1
+            return opening
     if trouble:
         raise ValueError("; ".join(trouble))
     forward = gateway.forward(opening.app, raises=opening.options.raise_server_exceptions)

@@ -17,6 +17,7 @@ from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoi
 from .._conversation.opening import Opening
 from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
+from .._live import run
 from .._protocol.app import as_single_callable, name_of
 from .._protocol.extensions import checked, offered
 from .._protocol.faults import GivenFaults

@@ -29,6 +29,7 @@ class Gateway:
         serving: It, between `start` and `stop`. Without it each call gets a server of its own.
         tls: Whether it speaks TLS.
         run: The run of tests that has asked for it, if it was not the test itself.
+        in_process: Why the app stays in-process all the same; "" if it does not.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Gateway:
         context: ssl.SSLContext | None,
         http2: bool,
         run: LiveRun | None = None,
+        in_process: str = "",
     ) -> None:
         """Prepare it; `guests_app` is what calls get that no client of ours has made."""
         self.server = server
@@ -46,18 +48,19 @@ class Gateway:
         self.tls: bool = context is not None
         self.run = run
         self._short_lived: ShortLived | None = None
+        self.in_process = in_process
         self._guests_app = WeakMethod(guests_app)  # of the owner of this
         self._context = context
         self._http2 = http2
 
     async def start(self) -> None:
-        """Start the server, unless only a run has asked for it, and it does not run in this loop.
+        """Start the server, unless only a run has asked for it, and the app stays in-process.
 
         Raises:
             ValueError: It does not run on trio.
             BaseException: What the server raised. It does not run then.
         """
-        if not self.fits_loop():
+        if self.kept_in_process():
             return
         self.serving = await self._started()
 
@@ -73,18 +76,18 @@ class Gateway:
         if serving is not None:
             await serving.stop(grace=grace)
 
-    def fits_loop(self) -> bool:
-        """Whether the server runs in the running loop.
+    def kept_in_process(self) -> str:
+        """Say why the app stays in-process, where only a run has asked for the server; "" if it does not.
 
         Raises:
-            ValueError: It does not, and the test itself has asked for it.
+            ValueError: The server does not run in the running loop, and the test itself has asked for it.
         """
-        if self.server.on_trio or asyncio_runs():
-            return True
+        if self.in_process or self.server.on_trio or asyncio_runs():
+            return self.in_process
         if self.run is None:
             msg = f'{self.server.name} does not run on trio: live="hypercorn" and live="anycorn" do'
             raise ValueError(msg)
-        return False
+        return "on trio"
 
     def forget(self) -> None:
         """Forget the server: its loop has died."""

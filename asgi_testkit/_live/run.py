@@ -10,14 +10,14 @@ class LiveRun:
 
     Attributes:
         server: The server.
-        paused: Whether what begins now stays in-process.
+        paused: Why clients that are made now stay in-process; "" if they do not.
         requests: How many requests and handshakes have gone over the wire.
-        in_process: What was not for a server, and how often: an option, for instance.
+        in_process: How many have not, by what kept them from it.
     """
 
     def __init__(self, server: str) -> None:
         self.server = server
-        self.paused = False
+        self.paused = ""
         self.requests = 0
         self.in_process: Counter[str] = Counter()
 

@@ -71,6 +71,7 @@ class Serving:
         finally:
             self._started.set()
             self._socket.close()
+            await self.wire.aclose()  # who has left it open, and lets the loop end, does not
 
     @property
     def trouble(self) -> str:

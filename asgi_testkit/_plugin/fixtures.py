@@ -123,6 +123,8 @@ def client_options(item: Any, given: dict[str, Any], *, own_lifespan: bool) -> d
     """
     asked = marked(item)
     options = {**given, **asked}
+    if options.get("live") is False:
+        options.pop("ssl", None)
     if given.get("scope") and asked.get("scope"):
         options["scope"] = {**given["scope"], **asked["scope"]}
     if own_lifespan:

@@ -68,7 +68,10 @@ class Leaks(Observer):
             ResourceWarning: Where warnings are errors.
         """
         entered = [each for each in self._transports if each.home is not None]
-        left = [f"a client of {name_of(transport.app)} that was entered, and not left" for transport in entered]
+        left = [
+            f"a client of {name_of(transport.app)} that was entered, and not left{_server_of(transport)}"
+            for transport in entered
+        ]
         source: object = next(iter(entered), None)
         for name, conversation in (*self._gone, *self._open.values()):
             there = conversation()
@@ -91,6 +94,12 @@ class Leaks(Observer):
         if left:
             msg = f"{test} has left open: {'; '.join(left)}"
             warnings.warn(msg, ResourceWarning, stacklevel=1, source=source)
+
+
+def _server_of(transport: AppTransport[Any, Any]) -> str:
+    """Name the server that a client has; "" for none."""
+    gateway = transport.gateway
+    return "" if gateway is None or gateway.serving is None else f", with its server, {gateway.server.name}"
 
 
 def _loose_end(conversation: Conversation) -> str:

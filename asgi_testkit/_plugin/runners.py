@@ -17,8 +17,22 @@ Scope = Literal["function", "class", "module", "package", "session"]
 #: From the shortest to the longest.
 SCOPES: tuple[Scope, ...] = ("function", "class", "module", "package", "session")
 
+#: What the marker takes besides options: why they are so, for who reads it, and for the summary of a run on a server.
+_REASON = "reason"
+
 #: What the marker takes.
-MARKER_OPTIONS = ("raise_server_exceptions", "lifespan", "timeout", "background", "strict", "faults", "scope")
+MARKER_OPTIONS = (
+    "raise_server_exceptions",
+    "lifespan",
+    "timeout",
+    "background",
+    "strict",
+    "faults",
+    "scope",
+    "live",
+    "ssl",
+    _REASON,
+)
 
 #: The fixtures that start an app, and the definition of asgi_app that they have last been asked for with.
 _RUNNING_FOR = pytest.StashKey[dict[Any, Any]]()
@@ -138,6 +152,7 @@ def marked(item: Any) -> dict[str, Any]:
         if unknown:
             _refuse(f"@pytest.mark.asgi takes {'=, '.join(MARKER_OPTIONS)}=, and not {', '.join(unknown)}")
         asked.update(marker.kwargs)
+    asked.pop(_REASON, None)
     return asked
 
 

@@ -23,6 +23,7 @@ from ..._errors import ASGIProtocolError, BrokenContractError
 from ..._protocol.app import as_single_callable
 from ..._protocol.extensions import DEBUG, TRAILERS
 from ..._protocol.fields import Illegal, octets
+from ..._protocol.handshake import offer
 from ..._protocol.http import Event, HTTPResponseState, State
 from ..._protocol.scope import HTTP_EXTENSIONS, websocket_scope
 from ..._protocol.websocket import State as ConnectionState
@@ -238,7 +239,12 @@ class LenientTransport(AppTransport[Any, Any]):
         # The app may be ahead by any amount, and its errors are raised whatever was said of errors.
         options = self._options_for(request, {})._replace(write_buffer=sys.maxsize, raise_server_exceptions=True)
         call = as_single_callable(app)
-        connection: Any = self.connection_class(self._opening(call, request, scope, options))
+        opening = self._opening(call, request, scope, options)
+        if opening.where is not None:  # a server is to see a handshake, and Starlette's client makes half of one
+            whole = offer(None)
+            given = [header for header in scope["headers"] if header[0].decode() not in whole]
+            scope["headers"] = [*given, *((name.encode(), value.encode()) for name, value in whole.items())]
+        connection: Any = self.connection_class(opening)
         self._unsettled.add(connection)
         await connection.start()
         response = await response_to_handshake(connection, request)
