@@ -58,7 +58,9 @@ async def chat(websocket: WebSocket, name: str) -> None:
         await room.tell_all(f"{name} is here")
         # Not receive_text(): once a send has failed, Starlette's has a RuntimeError for us, and not the end.
         while (message := await websocket.receive())["type"] == "websocket.receive":
-            await room.tell_all(f"{name}: " + message["text"])
+            # Bytes have no text; or, by some servers, a text that is None.
+            text = message.get("text")
+            await room.tell_all(f"{name} has sent what is no text" if text is None else f"{name}: {text}")
     finally:
         del room.members[name]
     await room.tell_all(f"{name} has left" if message["code"] == 1000 else f"{name} was cut off")
