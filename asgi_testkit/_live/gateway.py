@@ -49,6 +49,7 @@ class Gateway:
         self.run = run
         self._short_lived: ShortLived | None = None
         self.in_process = in_process
+        self._home: HomeLoop | None = None
         self._guests_app = WeakMethod(guests_app)  # of the owner of this
         self._context = context
         self._http2 = http2
@@ -63,6 +64,7 @@ class Gateway:
         if self.kept_in_process():
             return
         self.serving = await self._started()
+        self._home = HomeLoop("server")
 
     async def _started(self) -> Serving:
         guests_app: Any = self._guests_app()
@@ -97,8 +99,8 @@ class Gateway:
 
     @asynccontextmanager
     async def for_a_call(self) -> AsyncIterator[Serving]:
-        """Have a server for one call: the one that runs, or one that runs as long as there are calls at a time."""
-        if self.serving is not None:
+        """Have a server for one call: the one that runs, in this loop, or one that runs as long as calls use it."""
+        if self.serving is not None and self._home is not None and self._home.here:
             yield self.serving
             return
         short = self._short_lived

@@ -68,7 +68,6 @@ class HTTPCall:
                 await self._pass_on(connection, response)
             await response.aclose()
         except BaseException:
-            self._call.visit.left = True
             await wire.close(connection)
             raise
         await wire.release(connection)

@@ -240,7 +240,7 @@ class LenientTransport(AppTransport[Any, Any]):
         options = self._options_for(request, {})._replace(write_buffer=sys.maxsize, raise_server_exceptions=True)
         call = as_single_callable(app)
         opening = self._opening(call, request, scope, options)
-        if opening.where is not None:  # a server is to see a handshake, and Starlette's client makes half of one
+        if opening.elsewhere is not None:  # a server is to see a handshake, and Starlette's client makes half of one
             whole = offer(None)
             given = [header for header in scope["headers"] if header[0].decode() not in whole]
             scope["headers"] = [*given, *((name.encode(), value.encode()) for name, value in whole.items())]
