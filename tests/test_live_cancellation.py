@@ -99,8 +99,9 @@ async def test_an_app_that_only_sends_does_not_stop_the_loop_when_its_client_has
 
     client = AsyncClient(app, live=server, lifespan="off", disconnect_grace=0.05)
     async with client, client.stream("GET", "/") as response:
-        async for _ in response.aiter_raw():
-            break
+        chunks: Any = response.aiter_raw()
+        await anext(chunks)
+        await chunks.aclose()
 
 
 @pytest.mark.parametrize("server", SERVERS)

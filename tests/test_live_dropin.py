@@ -277,14 +277,14 @@ def test_what_the_app_raises_in_a_session_is_raised(client: TestClient) -> None:
 
 
 def test_a_rejected_handshake_has_its_code_and_its_reason(client: TestClient) -> None:
-    with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/reject"):
-        pass
+    with pytest.raises(WebSocketDisconnect) as caught:
+        client.websocket_connect("/reject").__enter__()
     assert (caught.value.code, caught.value.reason) == (4003, "members only")
 
 
 def test_a_denial_is_a_response(client: TestClient) -> None:
-    with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/deny"):
-        pass
+    with pytest.raises(WebSocketDenialResponse) as caught:
+        client.websocket_connect("/deny").__enter__()
     assert (caught.value.status_code, caught.value.text) == (401, "log in")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import anycorn  # noqa: F401 - pytester puts `sys.modules` back, and some of these are not to be imported twice
@@ -376,12 +377,17 @@ def test_workers_are_added_up(run: Run) -> None:
     assert told(result).endswith("in-process: 2 by marker")
 
 
-def test_a_worker_that_crashed_has_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    node: Any = object()
-    suite = LiveSuite("uvicorn")
-    suite.pytest_testnodedown(node)
-    assert suite._run.requests == 0
-    suite.end()
+def test_a_worker_hands_in_its_numbers_and_one_that_crashed_has_none() -> None:
+    worker, controller = LiveSuite("uvicorn"), LiveSuite("uvicorn")
+    worker._run.requests, worker._run.in_process["on trio"] = 3, 2
+    node: Any = SimpleNamespace(workeroutput={})
+    session: Any = SimpleNamespace(config=node)
+    worker.pytest_sessionfinish(session)
+    controller.pytest_testnodedown(node)
+    controller.pytest_testnodedown(SimpleNamespace())
+    assert (controller._run.requests, controller._run.in_process) == (3, {"on trio": 2})
+    controller.end()
+    worker.end()
 
 
 def test_the_replacement_goes_over_the_wire(run: Run) -> None:

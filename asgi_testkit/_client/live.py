@@ -78,18 +78,14 @@ def _kept_by(options: Iterable[str]) -> str:
     return f"for {' and '.join(f'{name}=' for name in options) or 'the scheme of its URL'}"
 
 
-def forwarded(opening: Opening, gateway: Gateway | None, request: Any) -> Opening:
-    """Return what a conversation begins with whose app is called by a server, if there is one.
+def forwarded(opening: Opening, gateway: Gateway, request: Any) -> Opening:
+    """Return what a conversation begins with whose app is called by a server.
 
-    A run counts it, unless the test itself has asked for the server.
+    What stays in-process, as only a run has asked for the server, the run counts.
 
     Raises:
         ValueError: The request is not for that.
     """
-    if gateway is None:
-        if run.current is not None:
-            run.current.in_process["over a transport of its own"] += 1
-        return opening
     asked: Mapping[str, Any] = request.extensions.get("asgi", {})
     refused = [name for name in REFUSED if name in asked]
     trouble = [

@@ -212,6 +212,8 @@ class AppTransport(Recording, Generic[Request, Response]):
         opening = Opening(call, scope, options, timeouts, make_error, settled, heard_by, self.stand_in)
         if self.gateway is not None:
             opening = forwarded(opening, self.gateway, request)
+        elif run.current is not None:
+            run.current.in_process["over a transport of its own"] += 1
         asked = wanted(options.faults) if opening.elsewhere is None else ()
         if not asked:
             return opening
