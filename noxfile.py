@@ -35,6 +35,11 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir())
 
+# What is told pytest for a suite on a real server. This project's settings, which hold for what lies below and has none
+# of its own, leave the plugin out.
+LIVE = ("pytest", "-p", "asgi_testkit")
+SERVERS = ("uvicorn", "hypercorn", "anycorn")
+
 # One Python, neither the oldest nor the newest, runs the suite on httpx2, and without measuring coverage, which takes a
 # quarter of the time: what it reaches, another reaches, too. Five runs of the suite would be too many for CI.
 ON_HTTPX2 = PYTHONS[1]
@@ -200,7 +205,7 @@ def release(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Run the example suites, each in its own folder, as its reader would."""
-    session.install(".", *group("examples"), *group("postgres"))
+    session.install(".[uvicorn]", *group("examples"), *group("postgres"))
     session.install(
         *group("browser"), success_codes=[0, 1]
     )  # where it cannot be had, its example says that it is not run
@@ -209,6 +214,18 @@ def examples(session: nox.Session) -> None:
             session.run("python", "-m", "pytest", *session.posargs)
             for settings in sorted(Path().glob("pytest-*.ini")):  # the same suite, run by another plugin
                 session.run("python", "-m", "pytest", "-c", str(settings), *session.posargs)
+    with session.chdir("examples/quickstart"):  # on the other servers, and all of them: `nox -s live`
+        session.run("python", "-m", *LIVE, "--asgi-live=uvicorn", *session.posargs)
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """Run the example suites on each real server. On demand: `nox -s live`."""
+    session.install(f".[{','.join(SERVERS)}]", *group("examples"))
+    for server in SERVERS:
+        for example in EXAMPLES:
+            with session.chdir(example):
+                session.run("python", "-m", *LIVE, f"--asgi-live={server}", *session.posargs)
 
 
 @nox.session
