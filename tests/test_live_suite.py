@@ -258,6 +258,8 @@ def test_a_marker_keeps_a_test_in_process(run: Run) -> None:
 
 def test_marker_and_options_ask_for_a_server_without_the_flag(run: Run) -> None:
     suite = """
+        import ssl
+
         import pytest
 
         @pytest.mark.asgi(live="uvicorn")
@@ -272,11 +274,23 @@ def test_marker_and_options_ask_for_a_server_without_the_flag(run: Run) -> None:
             def test_by_options(self, asgi_test_client):
                 assert asgi_test_client.get("/").text == "live"
 
-            @pytest.mark.asgi(live=False, reason="just so", ssl=None)
+            @pytest.mark.asgi(live=False, reason="just so")
+            def test_the_marker_wins(self, asgi_test_client):
+                assert asgi_test_client.get("/").text == "in-process"
+
+        class TestTLS:
+            @pytest.fixture
+            def asgi_client_options(self):
+                return {"base_url": "https://testserver", "ssl": ssl.create_default_context()}
+
+            def test_a_context_is_for_a_server(self, asgi_test_client):
+                assert asgi_test_client.get("/").text == "in-process"
+
+            @pytest.mark.asgi(live=False)
             def test_the_marker_wins(self, asgi_test_client):
                 assert asgi_test_client.get("/").text == "in-process"
     """
-    run(suite).assert_outcomes(passed=3)
+    run(suite).assert_outcomes(passed=5)
 
 
 def test_the_app_of_a_session_is_served_for_each_client(run: Run) -> None:
@@ -413,3 +427,38 @@ def test_the_replacement_goes_over_the_wire(run: Run) -> None:
     assert told(result).startswith("asgi-testkit: 4 requests over the wire")
     result = run(suite, "--asgi-live=uvicorn", "--asgi-testkit", asgi_testkit_fresh_loop="true")
     result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("scope", ["function", "session"])
+def test_each_plugin_that_runs_async_tests_has_a_server_in_its_loop(run: Run, scope: str) -> None:
+    suite = """
+        import pytest
+
+        @pytest.mark.asyncio
+        @pytest.mark.parametrize("n", range(2))
+        async def test_asyncio(asgi_client, n):
+            assert (await asgi_client.get("/")).text == "live"
+            async with asgi_client.websocket_connect("/") as session:
+                assert await session.receive_text() == "live"
+    """
+    settings = {
+        "asgi_lifespan_scope": scope,
+        "asyncio_default_test_loop_scope": scope,
+        "asyncio_default_fixture_loop_scope": scope,
+    }
+    result = run(suite, "--asgi-live=uvicorn", "-p", "pytest_asyncio.plugin", **settings)
+    result.assert_outcomes(passed=2)
+    assert told(result).startswith("asgi-testkit: 4 requests over the wire")
+
+
+def test_a_suite_on_trio_has_a_server_in_its_loop(run: Run) -> None:
+    suite = """
+        import pytest
+
+        @pytest.mark.trio
+        async def test_trio(asgi_client):
+            assert (await asgi_client.get("/")).text == "live"
+    """
+    result = run(suite, "--asgi-live=anycorn", "-p", "pytest_trio.plugin")
+    result.assert_outcomes(passed=1)
+    assert told(result).startswith("asgi-testkit: 1 request over the wire")

@@ -19,6 +19,7 @@ from .._blocking.client import TestClient
 from .._blocking.loop import LoopThread
 from .._client.client import AsyncClient
 from .._client.lifespan import LifespanManager
+from .._live import run
 from .runners import finish_with, fixture_of, is_wider, item_of, marked, runner_of
 
 #: The options of a client that its lifespan has, too.
@@ -123,8 +124,9 @@ def client_options(item: Any, given: dict[str, Any], *, own_lifespan: bool) -> d
     """
     asked = marked(item)
     options = {**given, **asked}
-    if options.get("live") is False:
-        options.pop("ssl", None)
+    live = options.get("live")
+    if live is False or (live is None and run.current is None):
+        options.pop("ssl", None)  # a suite may have it for those runs that go to a server
     if given.get("scope") and asked.get("scope"):
         options["scope"] = {**given["scope"], **asked["scope"]}
     if own_lifespan:
