@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Generator, Iterator
 from configparser import RawConfigParser
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +19,8 @@ import pytest
 from . import __version__
 from ._plugin import chaos
 from ._standins.names import REPLACEMENT, package_of
-from ._standins.tally import COUNTER, told
+from ._standins.run import VARIABLE, Run
+from ._standins.tally import told
 
 if TYPE_CHECKING:
     from ._blocking.client import TestClient
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ._plugin.current_test import CurrentTest
     from ._plugin.fixtures import Portal
 
-#: Turns the replacement on, like ``--asgi-testkit``.
-VARIABLE = "ASGI_TESTKIT_REPLACE"
 INI = "asgi_testkit_replace"
 FRESH_LOOP = "asgi_testkit_fresh_loop"
 
@@ -74,42 +72,6 @@ def wanted_by_environment() -> bool:
     except KeyError:
         msg = f"the environment variable {VARIABLE} is {value!r}, which is neither yes nor no. Set it to 1 or to 0."
         raise pytest.UsageError(msg) from None
-
-
-class Run:
-    """One run of pytest with the names replaced.
-
-    Attributes:
-        missed: The full names under which modules hold what they had taken before it was replaced.
-    """
-
-    def __init__(self) -> None:
-        REPLACEMENT.start()
-        self._fresh_loop = REPLACEMENT.fresh_loop
-        self._before = COUNTER.copy()
-        self._elsewhere: Counter[str] = Counter()
-        self.missed: list[str] = list(REPLACEMENT.missed())
-
-    def add(self, counted: dict[str, int]) -> None:
-        """Add what was counted in another process."""
-        self._elsewhere.update(counted)
-
-    def counted(self) -> Counter[str]:
-        """Return what has run on ours, and how often what is left alone was asked for, by its full name."""
-        return COUNTER - self._before + self._elsewhere
-
-    def too_late(self) -> list[str]:
-        """Say what could not be replaced, in a line or in none."""
-        line = (
-            f"asgi-testkit came too late for {', '.join(self.missed)}: another plugin had imported it. "
-            f"`{VARIABLE}=1 pytest -p asgi_testkit` comes before other plugins."
-        )
-        return [line] if self.missed else []
-
-    def end(self) -> None:
-        """Put back what was replaced."""
-        REPLACEMENT.fresh_loop = self._fresh_loop
-        REPLACEMENT.stop()
 
 
 #: The options that ask for a file with the conversations of all tests.

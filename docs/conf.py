@@ -61,11 +61,21 @@ nitpick_ignore = [
     # These are told in words beside each argument.
     *(
         ("py:class", name)
-        for name in ("Address", "Background", "ClientOptions", "CookieTypes", "GivenFaults", "LifespanMode")
+        for name in (
+            "Address",
+            "Background",
+            "ClientOptions",
+            "CookieTypes",
+            "GivenFaults",
+            "LifespanMode",
+            "ServerFactory",
+            "ServerName",
+        )
     ),
     # Those of the HTTP library.
     *(("py:class", f"asgi_testkit._client.library.{name}") for name in ("Cookies", "URL")),
     ("py:class", "URL"),
+    ("py:class", "tls.SSLContext"),  # where ssl is the name of an argument
 ]
 
 

@@ -64,7 +64,10 @@ def live_or_in_process(request: pytest.FixtureRequest, live_run: LiveRun | None)
     """Keep a test in-process that is about that, as its marker says."""
     if live_run is not None:
         markers = request.node.iter_markers("in_process")
-        live_run.paused = any(mark.kwargs.get("on", live_run.server) == live_run.server for mark in markers)
+        reasons = [
+            mark.kwargs["reason"] for mark in markers if mark.kwargs.get("on", live_run.server) == live_run.server
+        ]
+        live_run.paused = " and ".join(reasons)
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.id)

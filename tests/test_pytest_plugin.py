@@ -21,6 +21,8 @@ import asgi_testkit
 from asgi_testkit import pytest_plugin
 from asgi_testkit._conversation import observer
 from asgi_testkit._standins.names import REPLACEMENT
+from asgi_testkit._standins.run import VARIABLE
+from asgi_testkit._standins.run import Run as ReplacementRun
 from asgi_testkit._standins.tally import COUNTER, Tally, told
 
 from .har import checked
@@ -90,7 +92,7 @@ def test_it():
 @pytest.fixture(autouse=True)
 def nobody_wants_it(monkeypatch: pytest.MonkeyPatch, plain_pytest: None) -> None:
     """The tests start from an environment that says nothing."""
-    for name in (pytest_plugin.VARIABLE, "PYTEST_PLUGINS"):
+    for name in (VARIABLE, "PYTEST_PLUGINS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -167,7 +169,7 @@ def test_the_setting_can_be_overruled(run: Run, pytester: pytest.Pytester) -> No
 def test_the_environment_variable_is_as_good_as_the_flag(
     run: Run, monkeypatch: pytest.MonkeyPatch, value: str, wanted: bool
 ) -> None:
-    monkeypatch.setenv(pytest_plugin.VARIABLE, value)
+    monkeypatch.setenv(VARIABLE, value)
     assert took_ours(run()) is wanted
     assert not REPLACEMENT.active
 
@@ -176,7 +178,7 @@ def test_the_environment_variable_is_as_good_as_the_flag(
 def test_a_variable_that_says_neither_yes_nor_no_is_an_error(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, start: str
 ) -> None:
-    monkeypatch.setenv(pytest_plugin.VARIABLE, "maybe")
+    monkeypatch.setenv(VARIABLE, "maybe")
     result = request.getfixturevalue(start)()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.errlines[0] == (
@@ -196,7 +198,7 @@ def test_with_the_variable_a_plugin_that_comes_next_finds_names_replaced(
     run_program: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytester.makepyfile(plugin="from starlette.testclient import TestClient\nprint('plugin:', TestClient.__module__)")
-    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    monkeypatch.setenv(VARIABLE, "1")
     result = run_program("-p", "plugin")
     assert took_ours(result)
     assert f"plugin: {OURS}" in result.outlines
@@ -204,7 +206,7 @@ def test_with_the_variable_a_plugin_that_comes_next_finds_names_replaced(
 
 
 def test_what_the_variable_began_on_import_is_the_first_run(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    monkeypatch.setenv(VARIABLE, "1")
     gc.disable()  # Python 3.11 may lose count of the depth of what it parses, where the collector runs amid that
     try:
         importlib.reload(pytest_plugin)
@@ -288,7 +290,7 @@ def test_the_setting_for_loops_reaches_workers_and_what_the_variable_began(
 ) -> None:
     folder.makepyfile(test_suite=WANTS_FRESH_LOOPS)
     run_program(FLAG, "-p", "xdist", "-n", "1", *FRESH).assert_outcomes(passed=1)
-    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    monkeypatch.setenv(VARIABLE, "1")
     folder.makeini("[pytest]\nasgi_testkit_fresh_loop = true")
     run_program().assert_outcomes(passed=1)
 
@@ -424,9 +426,9 @@ def test_the_setting_and_the_variable_reach_workers(
     run_program: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = "asgi-testkit: 2 clients, 2 requests, 0 WebSocket sessions, 0 lifespans"
-    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    monkeypatch.setenv(VARIABLE, "1")
     assert told in run_program("-p", "xdist", "-n", "1").outlines
-    monkeypatch.delenv(pytest_plugin.VARIABLE)
+    monkeypatch.delenv(VARIABLE)
     pytester.makeini(SETTING)
     assert told in run_program("-p", "xdist", "-n", "1").outlines
 
@@ -446,7 +448,7 @@ class Configuration:
         self.stash = pytest.Stash()
         self.workeroutput: dict[str, Any] = {}
         if wanted:
-            self.stash[pytest_plugin.RUN] = pytest_plugin.Run()
+            self.stash[pytest_plugin.RUN] = ReplacementRun()
             self.stash[pytest_plugin.RUN].end()
 
 
@@ -495,7 +497,7 @@ OTHERS = [f"-pno:{each.name}" for each in entry_points(group="pytest11") if each
 
 def test_the_plugin_can_be_disabled(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    monkeypatch.setenv(pytest_plugin.VARIABLE, "1")
+    monkeypatch.setenv(VARIABLE, "1")
     assert took_ours(run_program(*OTHERS, plugin="terminal"))
     assert not took_ours(run_program(*OTHERS, plugin="no:asgi_testkit"))
     result = run_program(*OTHERS, FLAG, plugin="no:asgi_testkit")

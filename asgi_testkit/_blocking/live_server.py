@@ -79,7 +79,7 @@ class LiveServer:
 
     @property
     def url(self) -> str:
-        """Where the server is: ``http://127.0.0.1:54321``, say.
+        """The URL of the server, ``http://127.0.0.1:54321`` for instance.
 
         Raises:
             RuntimeError: The server does not run.

@@ -109,7 +109,9 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
 
     def _refused_live(self, given: Mapping[str, Any]) -> list[str]:
         """Return those of the options of a transport that differ from the usual, and have no meaning on a server."""
-        return [name for name in REFUSED if name in given and given[name] != self._usual.get(name)]
+        says_nothing = [name for name in ("scope", "faults") if not given.get(name)]
+        differs = [name for name in REFUSED if name in given and given[name] != self._usual.get(name)]
+        return [name for name in differs if name not in says_nothing]
 
     def _become_client(
         self, core: ClientCore, transport: object, /, *, cookies: CookieTypes | None, headers: Any, **options: Any

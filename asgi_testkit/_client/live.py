@@ -19,6 +19,7 @@ REFUSED = {
     "strict": "what an app may send is the server's to decide",
     "scope": "the scope is the server's",
     "asgi_extensions": "what is offered in the scope's extensions is the server's",
+    "faults": "what a network does is done between a client and an app that run in one process",
     "client": "the address that the app sees is the connection's own",
 }
 

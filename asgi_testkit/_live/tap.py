@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from .._conversation import observer
+from .._conversation.departure import names_departure
 from .._conversation.loop import checkpoint
 from .._conversation.task import IndependentTask
 from .._types import Message, Receive, Scope, Send, SingleCallable
@@ -202,7 +203,8 @@ class Tap:
         try:
             await self._run(visit, scope, receive, send)
         except Exception as error:
-            self.failures.append(error)
+            if not (visit.disconnected and names_departure(error)):  # else it only says that a browser has gone
+                self.failures.append(error)
             raise
         finally:
             if listener is not None:
