@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.command_line import matches, positive, show
 
-from . import awaited, blocking, imports, leaks, memory, report, transcripts, websocket
+from . import awaited, blocking, imports, leaks, live, memory, report, transcripts, websocket
 from .rounds import Case, Settings
 
 CASES: list[Case] = [
@@ -22,6 +22,7 @@ CASES: list[Case] = [
     *memory.CASES,
     *leaks.CASES,
     *transcripts.CASES,
+    *live.CASES,
 ]
 
 
