@@ -8,7 +8,7 @@ from .._errors import LiveServerError
 from .._types import Receive, Send
 from .serving import Serving
 from .tap import Visit
-from .wire import NETWORK_ERRORS, Response
+from .wire import NETWORK_ERRORS, NOT_SENT, Response
 
 
 class Call(NamedTuple):
@@ -44,16 +44,18 @@ class Call(NamedTuple):
         """See why the server has broken off. It is the app's doing if that has failed, or has left something out.
 
         Raises:
-            LiveServerError: It is not.
+            LiveServerError: It is not, or the request is one that httpcore does not send.
             Exception: `error`, if it is none of the network.
         """
         visit = self.visit
+        if isinstance(error, NOT_SENT):
+            msg = f"this request cannot be sent to a server: {error}"
+            raise LiveServerError(msg) from error
         if not isinstance(error, NETWORK_ERRORS):
             raise error
-        if visit.begun:
-            await visit.wait()
-            if visit.app_exception is not None or not visit.complete:
-                return
+        await visit.wait()
+        if visit.app_exception is not None or (visit.app_returned and not visit.complete):
+            return
         server = f"{self.serving.server.name} {self.serving.trouble}".rstrip()
         msg = f"the server, {server}, broke off the connection: {error!r}. Its log may say why"
         raise LiveServerError(msg) from error

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from socket import socket
 from typing import Any, NamedTuple
@@ -71,14 +71,6 @@ def server_of(live: Any, *, context: ssl.SSLContext | None, http2: bool) -> Serv
         context.set_alpn_protocols(["h2", "http/1.1"])
     factory = partial(_KNOWN[live], context=context, http2=http2)
     return Server(f"{live} {version(live)}", factory, on_trio=live != "uvicorn")
-
-
-def release_of(name: str) -> str:
-    """Return the name of a server with its version, if it is installed."""
-    try:
-        return f"{name} {version(name)}"
-    except PackageNotFoundError:
-        return name
 
 
 @asynccontextmanager

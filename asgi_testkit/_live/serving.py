@@ -140,4 +140,5 @@ class Serving:
         """Let go of the server without waiting for its end: its loop has died, or will see to it."""
         self._socket.close()
         if self._task is not None:
-            self._task.cancel()
+            with suppress(RuntimeError):  # the loop has died
+                self._task.cancel()

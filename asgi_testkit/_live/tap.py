@@ -145,14 +145,12 @@ class Tap:
     Attributes:
         visits: The calls of the app that have not ended.
         failures: What the app has raised in calls that no client of ours has made.
-        calls: How many calls of the app there were.
     """
 
     def __init__(self, guests_app: SingleCallable) -> None:
         """Prepare it; `guests_app` is what browsers, and whoever else may come, are served."""
         self.visits: set[Visit] = set()
         self.failures: list[BaseException] = []
-        self.calls = 0
         self._guests_app = guests_app
         self._expected: dict[bytes, Visit] = {}
         self._numbers = count(1)
@@ -173,7 +171,6 @@ class Tap:
                 await receive()
                 await send({"type": f"lifespan.{phase}.complete"})
             return
-        self.calls += 1
         numbers = [value for name, value in scope["headers"] if name == HEADER]
         if not numbers:
             await self._serve_guest(scope, receive, send)

@@ -136,7 +136,7 @@ class WebSocketCall:
         code, reason = event.code, event.reason
         if visit.closed is None:
             await visit.wait()
-            if visit.app_exception is not None or not visit.disconnected:
+            if visit.app_exception is not None or (visit.app_returned and not visit.disconnected):
                 return
         elif code == CloseReason.ABNORMAL_CLOSURE:
             code, reason = visit.closed

@@ -16,6 +16,9 @@ import httpcore
 #: What goes wrong between the client and a server.
 NETWORK_ERRORS = (httpcore.NetworkError, httpcore.ProtocolError)
 
+#: What is wrong with a request that was not sent, or not to its end.
+NOT_SENT = httpcore.LocalProtocolError
+
 Response = httpcore.Response
 
 
