@@ -342,6 +342,8 @@ def test_har_of_a_package_that_is_not_installed_names_no_version(monkeypatch: py
     assert checked(har({}))["log"]["creator"] == {"name": "asgi-testkit", "version": ""}
 
 
+# What haralyzer is made with asks asyncio on Python 3.14, too.
+@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning")
 def test_har_is_read_by_another_program(face: Face) -> None:
     with face.bare(shop, record=True) as client:
         headers = {"content-type": "text/plain", "cookie": "theme=dark"}
