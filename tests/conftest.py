@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from asgi_testkit._live.run import LiveRun
 
 from .backends import BACKENDS, Backend
 from .faces import AwaitedFace, BlockingFace, Face, Opener, bare, entered
+from .places import PLACES, Place
 
 
 def pytest_configure() -> None:
@@ -105,6 +107,21 @@ def face(request: pytest.FixtureRequest) -> Face:
     """Makes clients: awaited ones on each backend, and blocking ones, whose own tests know all loops, on two."""
     made: Face = request.param
     return made
+
+
+@pytest.fixture(params=PLACES, ids=str)
+def place(request: pytest.FixtureRequest) -> Place:
+    """A server in each loop that it runs in. Where the test is asynchronous, its `anyio_backend` is to be that loop."""
+    chosen: Place = request.param
+    return chosen
+
+
+@pytest.fixture
+def servers_say_nothing() -> Iterator[None]:
+    """Servers log what an app raises."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -14,23 +12,14 @@ import pytest
 from asgi_testkit import AsyncClient, Receive, Scope, Send
 
 from .messages import body, say, start
+from .places import SERVERS
 
-pytestmark = pytest.mark.anyio
-
-SERVERS = ["uvicorn", "hypercorn", "anycorn"]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("servers_say_nothing")]
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def servers_say_nothing() -> Iterator[None]:
-    """Servers log what an app raises."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("server", SERVERS)

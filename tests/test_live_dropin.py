@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -22,6 +21,9 @@ from asgi_testkit._conversation.loop import current_loop
 from asgi_testkit.starlette import TestClient
 
 from .messages import body, say, start
+from .places import SERVERS
+
+pytestmark = pytest.mark.usefixtures("servers_say_nothing")
 
 
 class State(TypedDict):
@@ -131,15 +133,7 @@ def make_app() -> Starlette:
 Make = Callable[..., TestClient]
 
 
-@pytest.fixture(autouse=True)
-def servers_say_nothing() -> Iterator[None]:
-    """Servers log what an app raises."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture(params=["uvicorn", "hypercorn", "anycorn"])
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
