@@ -113,6 +113,8 @@ def test_uvicorn_does_not_run_on_trio() -> None:
         ):
             await AsyncClient(hello, live="uvicorn", lifespan="off").__aenter__()
         with pytest.raises(ValueError, match="does not run on trio"):
+            await AsyncClient(hello, live="uvicorn").get("/")
+        with pytest.raises(ValueError, match="does not run on trio"):
             await LiveServer(hello, lifespan="off").__aenter__()
 
     anyio.run(main, backend="trio")

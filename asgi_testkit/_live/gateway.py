@@ -67,6 +67,9 @@ class Gateway:
         self._home = HomeLoop("server")
 
     async def _started(self) -> Serving:
+        if not (self.server.on_trio or asyncio_runs()):
+            msg = f'{self.server.name} does not run on trio: live="hypercorn" and live="anycorn" do'
+            raise ValueError(msg)
         guests_app: Any = self._guests_app()
         serving = Serving(self.server, guests_app, context=self._context, http2=self._http2)
         await serving.start()
@@ -79,16 +82,9 @@ class Gateway:
             await serving.stop(grace=grace)
 
     def kept_in_process(self) -> str:
-        """Say why the app stays in-process, where only a run has asked for the server; "" if it does not.
-
-        Raises:
-            ValueError: The server does not run in the running loop, and the test itself has asked for it.
-        """
-        if self.in_process or self.server.on_trio or asyncio_runs():
+        """Say why the app stays in-process, where only a run has asked for the server; "" if it does not."""
+        if self.in_process or self.run is None or self.server.on_trio or asyncio_runs():
             return self.in_process
-        if self.run is None:
-            msg = f'{self.server.name} does not run on trio: live="hypercorn" and live="anycorn" do'
-            raise ValueError(msg)
         return "on trio"
 
     def forget(self) -> None:
