@@ -52,8 +52,8 @@ class LiveFace(Face):
         return self.face.bare(app, live=self.server, **options)
 
 
-#: Those where no connection that is closed brings the server down: anycorn ends each by ``write_eof()``, which uvloop
-#: refuses where the client was faster.
+#: Those where the server may close a connection, as it does when an app fails: anycorn does it twice, and what uvloop
+#: says to that brings it down. `test_live_server` has seen it.
 STURDY_PLACES = [place for place in PLACES if str(place) != "anycorn-uvloop"]
 
 LIVE_FACES = [

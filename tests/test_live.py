@@ -25,8 +25,8 @@ def face(request: pytest.FixtureRequest) -> LiveFace:
     return made
 
 
-#: Where they may, before the client does: see `STURDY_PLACES`.
-where_connections_may_end = pytest.mark.parametrize("face", STURDY_FACES, indirect=True, ids=str)
+#: For what makes a server close a connection: see `STURDY_PLACES`.
+where_connections_are_closed = pytest.mark.parametrize("face", STURDY_FACES, indirect=True, ids=str)
 
 
 async def greet(scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,7 +164,7 @@ def test_an_app_that_does_not_stop_well_is_told_of(face: LiveFace) -> None:
 # What an app raises
 
 
-@where_connections_may_end
+@where_connections_are_closed
 def test_what_an_app_raises_comes_as_it_is(face: LiveFace) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/later":
@@ -180,7 +180,7 @@ def test_what_an_app_raises_comes_as_it_is(face: LiveFace) -> None:
             assert caught.value is error
 
 
-@where_connections_may_end
+@where_connections_are_closed
 def test_what_an_app_raises_in_a_session_comes_as_it_is(face: LiveFace) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -196,7 +196,7 @@ def test_what_an_app_raises_in_a_session_comes_as_it_is(face: LiveFace) -> None:
             assert caught.value is error
 
 
-@where_connections_may_end
+@where_connections_are_closed
 def test_a_failure_is_a_response_if_that_is_wanted(face: LiveFace) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/later":
@@ -212,7 +212,7 @@ def test_a_failure_is_a_response_if_that_is_wanted(face: LiveFace) -> None:
             client.get("/later")
 
 
-@where_connections_may_end
+@where_connections_are_closed
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 def test_what_would_end_the_loop_reaches_the_test(face: LiveFace, kind: type[BaseException]) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -339,7 +339,7 @@ def test_an_app_that_returns_without_a_close_is_told_as_in_process(face: LiveFac
         socket.receive_text()
 
 
-@where_connections_may_end
+@where_connections_are_closed
 def test_the_test_closes_with_its_code(face: LiveFace) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
