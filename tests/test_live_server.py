@@ -104,6 +104,8 @@ async def test_an_app_is_served_inside_the_block(place: Place) -> None:
     refused(port)
     with pytest.raises(RuntimeError, match="a URL inside its `with`"):
         server.url  # noqa: B018
+    async with server:  # once more
+        assert server.port
 
 
 async def test_the_app_of_a_lifespan_manager_is_not_started_twice(place: Place) -> None:
@@ -239,6 +241,8 @@ def test_a_server_may_be_in_a_thread(server: Any, backend: str) -> None:
     refused(port)
     assert app.story == ["started", "/", "stopped"]
     live_server.__exit__()  # does no harm
+    with pytest.raises(ZeroDivisionError), live_server:
+        httpx.get(f"{live_server.url}/fails", trust_env=False)
 
 
 def test_a_server_is_stopped_in_the_loop_that_it_was_started_in() -> None:

@@ -37,9 +37,9 @@ class LiveApp:
         check_grace(disconnect_grace)
         self.app = app
         self.tls: bool = ssl is not None
-        self.lifespan: Lifespan = Lifespan(
-            app, startup_timeout, shutdown_timeout, lifespan="off" if isinstance(app, RunningApp) else lifespan
-        )
+        self._lifespan_options = startup_timeout, shutdown_timeout
+        self._mode: LifespanMode = "off" if isinstance(app, RunningApp) else lifespan
+        self.lifespan: Lifespan = self._new_lifespan()
         self._call = as_single_callable(app)
         self._root_path = root_path
         self._grace = disconnect_grace
@@ -47,6 +47,9 @@ class LiveApp:
             server_of(server, context=ssl, http2=http2), self._serve_guest, context=ssl, http2=http2
         )
         self._home: HomeLoop | None = None
+
+    def _new_lifespan(self) -> Lifespan:
+        return Lifespan(self.app, *self._lifespan_options, lifespan=self._mode)
 
     @property
     def serving(self) -> Serving | None:
@@ -64,6 +67,7 @@ class LiveApp:
 
     async def start(self) -> None:
         """Start the app up, and the server."""
+        self.lifespan = self._new_lifespan()  # each is good for one run
         await self.lifespan.__aenter__()
         try:
             await self._gateway.start()
