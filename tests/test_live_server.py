@@ -317,7 +317,7 @@ async def test_a_server_that_ends_too_soon_is_an_error_of_its_own(place: Place, 
         app = App()
         async with AsyncClient(app, live=server, raise_server_exceptions=raises) as client:
             for _ in range(2):
-                with pytest.raises(LiveServerError, match=f"the server, {server.__name__} {trouble}"):
+                with pytest.raises(LiveServerError, match=f"the server, {server.__name__}, {trouble}"):
                     await client.get("/")
             with pytest.raises(LiveServerError, match=trouble):
                 await client.websocket_connect("/").__aenter__()
@@ -390,7 +390,7 @@ async def test_anycorn_breaks_down_on_uvloop_when_it_closes_a_connection() -> No
         await guest.hear(b"too much")
         with pytest.raises(LiveServerError, match=r"anycorn .* broke off the connection"):
             await client.get("/")
-        with pytest.raises(LiveServerError, match=r"anycorn .* which has ended with .*the handler is closed"):
+        with pytest.raises(LiveServerError, match=r"anycorn .*, which has ended with .*the handler is closed"):
             await client.get("/")
         await guest.leave()
 

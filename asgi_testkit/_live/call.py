@@ -56,6 +56,7 @@ class Call(NamedTuple):
         await visit.wait()
         if visit.app_exception is not None or (visit.app_returned and not visit.complete):
             return
-        server = f"{self.serving.server.name} {self.serving.trouble}".rstrip()
+        trouble = self.serving.trouble
+        server = self.serving.server.name + (f", {trouble}" if trouble else "")
         msg = f"the server, {server}, broke off the connection: {error!r}. Its log may say why"
         raise LiveServerError(msg) from error
