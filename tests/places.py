@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ssl
 from functools import cache
+from socket import create_connection
 from typing import Any, Literal, NamedTuple
 
 import anyio
+import pytest
 import trustme
 from anyio.abc import ByteStream
 
@@ -89,6 +91,24 @@ def port_of(client: Any) -> int:
     """Return the port of the server that a client of ours has."""
     port: int = client._core.transport.gateway.serving.port
     return port
+
+
+def refused(port: int) -> None:
+    """Check that nobody listens at a port."""
+    with pytest.raises(ConnectionRefusedError):
+        create_connection(("127.0.0.1", port))
+
+
+def handshake(path: str = "/") -> tuple[str, ...]:
+    """Return the head of a WebSocket handshake."""
+    return (
+        f"GET {path} HTTP/1.1",
+        "Host: localhost",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
 
 
 class Guest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from socket import create_connection
 from typing import Any
 
 import anyio
@@ -14,7 +13,7 @@ import pytest
 from asgi_testkit import ASGIProtocolError, Receive, Scope, Send, WebSocketDisconnect
 
 from .messages import Gate, accept, body, deny, echo, hang_up, say, start
-from .places import LIVE_FACES, STURDY_FACES, LiveFace
+from .places import LIVE_FACES, STURDY_FACES, LiveFace, refused
 
 pytestmark = pytest.mark.usefixtures("servers_say_nothing")
 
@@ -413,5 +412,4 @@ def test_a_client_that_is_not_entered_has_a_server_for_each_request(face: LiveFa
     assert len(ports) == 5
     assert ports[3] == ports[4]
     for port in ports:
-        with pytest.raises(ConnectionRefusedError):
-            create_connection(("127.0.0.1", port))
+        refused(port)

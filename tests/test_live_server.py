@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from socket import create_connection, socket
+from socket import socket
 from typing import Any
 
 import anyio
@@ -31,7 +31,7 @@ from asgi_testkit._record.recorder import Recorder
 from asgi_testkit._record.transcript import transcript
 
 from .messages import body, echo, hello, start
-from .places import SERVERS, STURDY_PLACES, Place, port_of, visiting
+from .places import SERVERS, STURDY_PLACES, Place, handshake, port_of, refused, visiting
 
 pytestmark = [
     pytest.mark.anyio,
@@ -51,12 +51,6 @@ def anyio_backend(place: Place) -> tuple[str, dict[str, Any]]:
 def outside() -> httpx.AsyncClient:
     """Return a client that is none of ours."""
     return httpx.AsyncClient(trust_env=False)
-
-
-def refused(port: int) -> None:
-    """Check that nobody listens at a port."""
-    with pytest.raises(ConnectionRefusedError):
-        create_connection(("127.0.0.1", port))
 
 
 class App:
@@ -183,20 +177,10 @@ async def test_a_browser_that_goes_is_no_failure(place: Place) -> None:
     gone = anyio.Event()
     async with LiveServer(app, place.server, lifespan="off") as server:
         guest = await visiting(server.port)
-        await guest.say(*HANDSHAKE)
+        await guest.say(*handshake())
         await guest.hear(b"hello")
         await guest.leave()
         await gone.wait()
-
-
-HANDSHAKE = (
-    "GET / HTTP/1.1",
-    "Host: localhost",
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
 
 
 @where_connections_are_closed
