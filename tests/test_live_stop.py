@@ -196,6 +196,48 @@ def test_a_stop_has_half_a_second_besides_the_grace() -> None:
     assert 2 * TIME_TO_CLOSE <= 0.5
 
 
+@pytest.mark.parametrize("path", ["/stream", "/flood", "/body", "/chat", "/deaf"])
+async def test_a_cancelled_client_leaves_nothing(place: Place, path: str) -> None:
+    async def use(client: AsyncClient) -> None:
+        if path in {"/chat", "/deaf"}:
+            async with client.websocket_connect(path):
+                used.set()
+                await anyio.sleep_forever()
+        async with client.stream("POST" if path == "/body" else "GET", path):
+            used.set()
+            await anyio.sleep_forever()
+
+    await anyio.to_thread.run_sync(bool)
+    with nothing_left():
+        app = App()
+        used = app.reached if path == "/body" else anyio.Event()
+        async with anyio.create_task_group() as group:
+
+            async def enter() -> None:
+                async with AsyncClient(app, live=place.server, lifespan="off", disconnect_grace=GRACE) as client:
+                    await use(client)
+
+            group.start_soon(enter)
+            await used.wait()
+            group.cancel_scope.cancel()
+
+
+async def test_a_stop_that_is_cancelled_shortens_the_grace_and_leaves_nothing(place: Place) -> None:
+    await anyio.to_thread.run_sync(bool)
+    with nothing_left():
+        app = App()
+        server = LiveServer(app, place.server, lifespan="off", disconnect_grace=600)
+        await server.__aenter__()
+        guest = await visiting(server.port)
+        await streaming(app, guest)
+        begun = anyio.current_time()
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await server.__aexit__()
+        assert anyio.current_time() - begun < SOON
+        await guest.leave()
+
+
 async def test_a_server_that_does_not_stop_by_itself_is_cancelled(place: Place) -> None:
     @asynccontextmanager
     async def server(app: Any, sock: Any) -> AsyncIterator[None]:

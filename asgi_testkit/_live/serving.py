@@ -7,7 +7,7 @@ import ssl
 from contextlib import suppress
 from contextvars import Context
 from pathlib import Path
-from socket import AF_INET, IPPROTO_TCP, SHUT_RDWR, SOCK_STREAM, socket
+from socket import AF_INET, IPPROTO_TCP, SHUT_RDWR, SO_ACCEPTCONN, SOCK_STREAM, SOL_SOCKET, socket
 from stat import S_ISSOCK
 
 import anyio
@@ -126,7 +126,9 @@ class Serving:
 
     def _cut(self, descriptor: int) -> None:
         with socket(fileno=os.dup(descriptor)) as connection:
-            if connection.getsockname() == (self.host, self.port):
+            if connection.getsockname() != (self.host, self.port):
+                return
+            if not connection.getsockopt(SOL_SOCKET, SO_ACCEPTCONN):  # else the server's accept() would fail
                 connection.shutdown(SHUT_RDWR)
 
     def failure(self) -> BaseException | None:
