@@ -20,7 +20,7 @@ from asgi_testkit import ApplicationStuckError, AsyncClient, LiveServer, Receive
 from asgi_testkit._conversation import task
 from asgi_testkit._live.serving import TIME_TO_CLOSE
 
-from .messages import accept, body, hello, start
+from .messages import accept, body, echo, hello, start
 from .places import STURDY_PLACES, Guest, Place, handshake, refused, visiting
 
 pytestmark = [
@@ -267,3 +267,52 @@ async def test_a_server_that_cannot_even_be_cancelled_is_abandoned(place: Place,
     with pytest.raises(ApplicationStuckError):
         async with AsyncClient(hello, live=server, lifespan="off"):
             pass
+
+
+# Many
+
+
+@where_connections_are_closed
+async def test_sixty_failures_at_once_each_reach_their_own_request(place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        here.append(scope["path"])
+        if len(here) == len(errors):
+            all_here.set()
+        await all_here.wait()
+        raise errors[scope["path"]]
+
+    async def fail(path: str, error: Exception) -> None:
+        with pytest.raises(LookupError) as caught:
+            await client.get(path)
+        assert caught.value is error
+
+    all_here = anyio.Event()
+    errors = {f"/{n}": LookupError(n) for n in range(60)}
+    here: list[str] = []
+    await anyio.to_thread.run_sync(bool)
+    with nothing_left():
+        async with (
+            AsyncClient(app, live=place.server, lifespan="off", timeout=30) as client,
+            anyio.create_task_group() as group,
+        ):
+            for path, error in errors.items():
+                group.start_soon(fail, path, error)
+
+
+@pytest.mark.slow
+@where_connections_are_closed
+async def test_a_thousand_requests_and_two_hundred_sessions_leave_nothing(place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (hello if scope["type"] == "http" else echo)(scope, receive, send)
+
+    await anyio.to_thread.run_sync(bool)
+    with nothing_left():
+        async with AsyncClient(app, live=place.server, lifespan="off", timeout=30) as client:
+            before = tasks() + len(sockets())
+            for n in range(1000):
+                assert (await client.get(f"/{n}")).text == "hello"
+            for n in range(200):
+                async with client.websocket_connect("/") as session:
+                    await session.send_text(str(n))
+                    assert await session.receive_text() == str(n)
+            assert tasks() + len(sockets()) < before + 20  # those of a few whose end is still under way
