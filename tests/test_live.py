@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Any
+from unittest.mock import Mock
 
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
 
-from asgi_testkit import ASGIProtocolError, Receive, Scope, Send, WebSocketDisconnect
+from asgi_testkit import ASGIProtocolError, LifespanError, Receive, Scope, Send, WebSocketDisconnect
 
 from .messages import Gate, accept, body, deny, echo, hang_up, say, start
 from .places import LIVE_FACES, STURDY_FACES, LiveFace, refused
@@ -139,11 +140,10 @@ def test_an_app_that_does_not_start_has_no_server(face: LiveFace) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no database"})
 
-    def server(app: Any, sock: Any) -> Any:
-        raise AssertionError
-
-    with pytest.raises(Exception, match="no database"), LiveFace(server, face.face).open(app):
-        pass
+    server = Mock()
+    with pytest.raises(LifespanError, match="no database"):
+        LiveFace(server, face.face).open(app).__enter__()
+    assert not server.called
 
 
 def test_an_app_that_does_not_stop_well_is_told_of(face: LiveFace) -> None:
@@ -156,7 +156,7 @@ def test_an_app_that_does_not_stop_well_is_told_of(face: LiveFace) -> None:
         else:
             await greet(scope, receive, send)
 
-    with pytest.raises(Exception, match="stuck"), face.open(app) as client:
+    with pytest.raises(LifespanError, match="stuck"), face.open(app) as client:
         assert client.get("/").text == "hello"
 
 
@@ -224,8 +224,8 @@ def test_what_would_end_the_loop_reaches_the_test(face: LiveFace, kind: type[Bas
             with pytest.raises(kind, match="of the app"):
                 client.get("/end")
             assert client.get("/").text == "hello"
-        with pytest.raises(kind, match="of the app"), client.connect("/end"):
-            pass
+        with pytest.raises(kind, match="of the app"):
+            client.connect("/end").__enter__()
 
 
 def test_an_app_that_never_answers_is_shown_where_it_waits(face: LiveFace) -> None:
@@ -235,8 +235,8 @@ def test_an_app_that_never_answers_is_shown_where_it_waits(face: LiveFace) -> No
     with face.open(app, lifespan="off", disconnect_grace=0) as client:
         with pytest.raises(httpx.ReadTimeout, match="here it is"):
             client.get("/", timeout=0.1)
-        with pytest.raises(httpx.ReadTimeout, match="here it is"), client.connect("/", timeout=0.1):
-            pass
+        with pytest.raises(httpx.ReadTimeout, match="here it is"):
+            client.connect("/", timeout=0.1).__enter__()
 
 
 # The end of the app, and of the client
@@ -374,8 +374,8 @@ def test_a_rejection_has_its_code_and_its_reason(face: LiveFace) -> None:
         await hang_up(send, code=4003, reason="members only")
 
     with face.open(app, lifespan="off") as client:
-        with pytest.raises(WebSocketDisconnect) as caught, client.connect("/"):
-            pass
+        with pytest.raises(WebSocketDisconnect) as caught:
+            client.connect("/").__enter__()
         assert (caught.value.code, caught.value.reason) == (4003, "members only")
         assert caught.value.response.status_code == 403
 
@@ -386,8 +386,8 @@ def test_a_denial_is_a_response(face: LiveFace) -> None:
         await deny(send, (b"x-app", b"1"), status=401, chunks=(b"not ", b"you"))
 
     with face.open(app, lifespan="off") as client:
-        with pytest.raises(Exception, match="401") as caught, client.connect("/"):
-            pass
+        with pytest.raises(Exception, match="401") as caught:
+            client.connect("/").__enter__()
         response: httpx.Response = caught.value.response  # type: ignore[attr-defined]
         assert (response.status_code, response.text, response.headers["x-app"]) == (401, "not you", "1")
 

@@ -18,7 +18,7 @@ import pytest
 
 from asgi_testkit import ApplicationStuckError, AsyncClient, LiveServer, Receive, Scope, Send
 from asgi_testkit._conversation import task
-from asgi_testkit._live.serving import TIME_TO_CLOSE
+from asgi_testkit._live.serving import TIME_TO_CLOSE, Serving
 
 from .messages import accept, body, echo, hello, start
 from .places import STURDY_PLACES, Guest, Place, handshake, refused, visiting
@@ -117,9 +117,8 @@ class App:
             case "/chat":
                 await receive()
                 await accept(send)
-                while (await receive())["type"] != "websocket.disconnect":
-                    pass
-            case "/deaf":
+                await receive()
+            case _:
                 await receive()
                 await accept(send)
                 await anyio.sleep_forever()
@@ -190,6 +189,20 @@ async def test_a_server_stops_whatever_its_guests_are_about(place: Place, guests
             with anyio.fail_after(SOON):
                 await guest.hear_all()  # all have been hung up on
             await guest.leave()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_uvicorn_stops_where_connections_cannot_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Serving, "_cut_connections", lambda self: None)  # as it is elsewhere than on Unix
+    app = App()
+    server = LiveServer(app, "uvicorn", lifespan="off", disconnect_grace=GRACE)
+    await server.__aenter__()
+    guest = await visiting(server.port)
+    await flooded(app, guest)
+    begun = anyio.current_time()
+    await server.__aexit__()
+    assert anyio.current_time() - begun < SOON
+    await guest.leave()
 
 
 def test_a_stop_has_half_a_second_besides_the_grace() -> None:

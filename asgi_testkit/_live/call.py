@@ -56,7 +56,10 @@ class Call(NamedTuple):
         await visit.wait()
         if visit.app_exception is not None or (visit.app_returned and not visit.complete):
             return
+        raise self.server_error(error) from error
+
+    def server_error(self, error: Exception) -> LiveServerError:
+        """Return what says that the server has broken off by itself."""
         trouble = self.serving.trouble
         server = self.serving.server.name + (f", {trouble}" if trouble else "")
-        msg = f"the server, {server}, broke off the connection: {error!r}. Its log may say why"
-        raise LiveServerError(msg) from error
+        return LiveServerError(f"the server, {server}, broke off the connection: {error!r}. Its log may say why")

@@ -129,7 +129,11 @@ class WebSocketCall:
             await self._call.send({"type": "websocket.send", **message})
 
     async def _closed(self, event: CloseConnection) -> None:
-        """Pass on the end, unless it is the app's own, by an exception or a return, which comes out by itself."""
+        """Pass on the end, unless it is the app's own, by an exception or a return, which comes out by itself.
+
+        Raises:
+            LiveServerError: Nobody has closed.
+        """
         visit = self._call.visit
         if self._gone:
             return
@@ -138,6 +142,8 @@ class WebSocketCall:
             await visit.wait()
             if visit.app_exception is not None or (visit.app_returned and not visit.disconnected):
                 return
+            if code == CloseReason.ABNORMAL_CLOSURE:
+                raise self._call.server_error(ConnectionResetError("there was no close frame"))
         elif code == CloseReason.ABNORMAL_CLOSURE:
             code, reason = visit.closed
         await self._call.send({"type": "websocket.close", "code": int(code), "reason": reason or ""})
