@@ -16,6 +16,7 @@ import pytest
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asgi_testkit import (
+    ApplicationStuckError,
     AsyncClient,
     LifespanError,
     LifespanManager,
@@ -530,6 +531,27 @@ async def test_an_app_that_will_not_end_is_abandoned(
         await client.get("/", timeout=0.05)
     over.append(1)
     await client.aclose()
+
+
+async def test_a_guest_s_app_that_will_not_end_is_abandoned(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        called.set()
+        while not over:
+            with suppress(anyio.get_cancelled_exc_class()):
+                await anyio.sleep_forever()
+
+    over: list[int] = []
+    called = anyio.Event()
+    monkeypatch.setattr(task, "CANCEL_TIMEOUT", 0.1)
+    server = LiveServer(app, place.server, lifespan="off", disconnect_grace=0)
+    await server.__aenter__()
+    guest = await visiting(server.port)
+    await guest.say("GET / HTTP/1.1", "Host: localhost")
+    await called.wait()
+    with pytest.raises(ApplicationStuckError, match="test_a_guest_s_app_that_will_not_end"):
+        await server.__aexit__()
+    over.append(1)
+    await guest.leave()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

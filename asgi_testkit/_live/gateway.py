@@ -182,12 +182,7 @@ class Forward:
             conversation = HTTPCall(call) if scope["type"] == "http" else WebSocketCall(call)
             try:
                 await conversation.run(scope.get("method", "GET"), target, headers)
-                if not self._visit.begun:
-                    self._visit.cancel()  # it is not to begin any more
                 await self._visit.wait()
-            except GeneratorExit:  # the call is abandoned, and must not wait
-                self._visit.abandon()
-                raise
             except BaseException as error:
                 await _cancelled(self._visit)
                 if isinstance(error, Exception) or self._visit.app_exception is None:

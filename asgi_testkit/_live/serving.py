@@ -45,7 +45,7 @@ class Serving:
         self.wire = Wire(self.host, self.port, tls=context is not None, http2=http2)
         self._started = anyio.Event()
         self._stopping = anyio.Event()
-        self._task: IndependentTask[None] | None = None
+        self._task: IndependentTask[None]
 
     async def start(self) -> None:
         """Start the server, and wait until it has.
@@ -76,7 +76,7 @@ class Serving:
     @property
     def trouble(self) -> str:
         """Say what has become of the server, if it has ended too soon; else ""."""
-        if self._task is None or not self._task.done:
+        if not self._task.done:
             return ""
         error = self._task.exception
         return "which has ended" if error is None else f"which has ended with {error!r}"
@@ -91,6 +91,7 @@ class Serving:
 
         Raises:
             BaseException: What the app has raised in calls that no client of ours has made.
+            ApplicationStuckError: It has not ended in one of these, though cancelled.
         """
         try:
             await self.wire.aclose()
@@ -101,20 +102,25 @@ class Serving:
             for visit in self.tap.visits:
                 visit.cancel()
             self._stopping.set()
-            if self._task is not None:
-                await self._end(self._task)
-            for visit in list(self.tap.visits):
-                visit.abandon()
+            await self._end()
         failure = self.failure()
         if failure is not None:
             raise failure
 
-    async def _end(self, task: IndependentTask[None]) -> None:
+    async def _end(self) -> None:
         with suppress(anyio.get_cancelled_exc_class()):  # which the next wait raises as well
-            await task.wait(TIME_TO_CLOSE)
-        if not task.done:
+            await self._task.wait(TIME_TO_CLOSE)
+        if not self._task.done:
             self._cut_connections()
-        await task.end(grace=TIME_TO_CLOSE, noticed=lambda: True)
+        stuck: BaseException | None = None
+        for visit in list(self.tap.visits):  # what waits for its connection has ended now
+            try:
+                await visit.end()
+            except BaseException as error:
+                stuck = stuck or error
+        await self._task.end(grace=TIME_TO_CLOSE, noticed=lambda: True)
+        if stuck is not None:
+            raise stuck
 
     def _cut_connections(self) -> None:
         """Cut what connections to the server are left, as the network may: somebody does not read, and it waits."""
@@ -141,6 +147,5 @@ class Serving:
     def forget(self) -> None:
         """Let go of the server without waiting for its end: its loop has died, or will see to it."""
         self._socket.close()
-        if self._task is not None:
-            with suppress(RuntimeError):  # the loop has died
-                self._task.cancel()
+        with suppress(RuntimeError):  # the loop has died
+            self._task.cancel()

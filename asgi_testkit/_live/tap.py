@@ -38,7 +38,6 @@ class Visit:
     listening: int = 0
     unread: int = 0
     _task: IndependentTask[Any] | None = None
-    _cancelled = False
 
     def __init__(self, app: SingleCallable, scope: Scope) -> None:
         """Prepare it; `scope` is what the app is to have as its own: its state and its root path stay."""
@@ -75,15 +74,23 @@ class Visit:
             await self._task.wait(None)
 
     def cancel(self) -> None:
-        """Cancel the app, which may not have been called yet."""
-        self._cancelled = True
+        """Cancel the app, if the server has called it. It does so no more once the call is forgotten."""
         if self._task is not None:
             self._task.cancel(for_good=True)
 
+    async def end(self) -> None:
+        """See an app to its end that was cancelled.
+
+        Raises:
+            ApplicationStuckError: It does not end.
+        """
+        assert self._task is not None
+        await self._task.end(grace=0)
+
     def abandon(self) -> None:
         """Leave an app to itself that was cancelled and goes on all the same."""
-        if self._task is not None:
-            self._task.abandon()
+        assert self._task is not None
+        self._task.abandon()
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app as the server asks for, in a task of its own. What it raises is kept, and raised."""
@@ -91,8 +98,6 @@ class Visit:
         self.scope.clear()
         self.scope.update(scope)
         self.scope.update(kept)
-        if self._cancelled:
-            return
         self._task = task = IndependentTask(lambda: self._call(receive, send), name=f"the app, for {scope['path']}")
         try:
             await task.wait(None)
