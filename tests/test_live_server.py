@@ -430,6 +430,15 @@ async def test_pings_are_answered_and_a_session_that_is_lost_is_told_of() -> Non
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_session_that_the_server_closes_has_its_code() -> None:
+    server = RudeSocket(b"\x88\x02\x03\xf4")  # as one does that restarts
+    async with AsyncClient(echo, live=server, lifespan="off") as client, client.websocket_connect("/") as session:
+        with pytest.raises(Disconnect) as caught:
+            await session.receive_text()
+    assert caught.value.code == 1012
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_code_of_the_app_is_known_where_its_close_is_lost() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -536,11 +545,10 @@ async def test_an_app_that_will_not_end_is_abandoned(
 async def test_a_guest_s_app_that_will_not_end_is_abandoned(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         called.set()
-        while not over:
+        while True:
             with suppress(anyio.get_cancelled_exc_class()):
                 await anyio.sleep_forever()
 
-    over: list[int] = []
     called = anyio.Event()
     monkeypatch.setattr(task, "CANCEL_TIMEOUT", 0.1)
     server = LiveServer(app, place.server, lifespan="off", disconnect_grace=0)
@@ -550,7 +558,6 @@ async def test_a_guest_s_app_that_will_not_end_is_abandoned(place: Place, monkey
     await called.wait()
     with pytest.raises(ApplicationStuckError, match="test_a_guest_s_app_that_will_not_end"):
         await server.__aexit__()
-    over.append(1)
     await guest.leave()
 
 
