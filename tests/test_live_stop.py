@@ -265,20 +265,28 @@ async def test_a_server_that_does_not_stop_by_itself_is_cancelled(place: Place) 
     assert anyio.current_time() - begun < SOON
 
 
-async def test_a_server_that_cannot_even_be_cancelled_is_abandoned(place: Place, monkeypatch: Any) -> None:
-    @asynccontextmanager
-    async def server(app: Any, sock: Any) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            with anyio.CancelScope(shield=True):
-                while True:
-                    with suppress(anyio.get_cancelled_exc_class()):  # asyncio's own passes through the shield
-                        await anyio.sleep_forever()
+class Stubborn:
+    """A server that does not stop. It is no generator: those that are abandoned are told of when they are collected."""
 
+    def __init__(self, app: Any, sock: Any) -> None:
+        pass
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *reason: object) -> None:
+        with anyio.CancelScope(shield=True):
+            while True:
+                with suppress(anyio.get_cancelled_exc_class()):  # asyncio's own passes through the shield
+                    await anyio.sleep_forever()
+
+
+async def test_a_server_that_cannot_even_be_cancelled_is_abandoned(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(task, "CANCEL_TIMEOUT", 0.1)
     with pytest.raises(ApplicationStuckError):
-        async with AsyncClient(hello, live=server, lifespan="off"):
+        async with AsyncClient(hello, live=Stubborn, lifespan="off"):
             pass
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Any
 from weakref import WeakMethod
 
@@ -93,17 +93,14 @@ class Gateway:
             self.serving.forget()
             self.serving = None
 
-    @asynccontextmanager
-    async def for_a_call(self) -> AsyncIterator[Serving]:
+    def for_a_call(self) -> AbstractAsyncContextManager[Serving]:
         """Have a server for one call: the one that runs, in this loop, or one that runs as long as calls use it."""
         if self.serving is not None and self._home is not None and self._home.here:
-            yield self.serving
-            return
+            return nullcontext(self.serving)
         short = self._short_lived
         if short is None or not short.home.here:
-            short = self._short_lived = ShortLived()
-        async with short.used_by_a_call(self._started) as serving:
-            yield serving
+            short = self._short_lived = ShortLived(self._started)
+        return short
 
     def forward(self, app: SingleCallable, *, raises: bool) -> Forward:
         """Return what takes the place of `app` in one conversation; `raises`: whether the test wants its exceptions."""
@@ -112,39 +109,45 @@ class Gateway:
         return Forward(self, app, raises=raises)
 
 
-class ShortLived:
-    """A server that runs as long as calls use it, which begin and end when they like.
+class ShortLived(AbstractAsyncContextManager[Serving]):
+    """A server that runs as long as calls use it, each in a block of its own. The first starts it, the last stops it.
+
+    It is no generator, since a call may be abandoned in the middle: Python 3.11 says that one is running already then.
 
     Attributes:
         home: The loop that it is in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[], Awaitable[Serving]]) -> None:
         self.home: HomeLoop = HomeLoop("server")
+        self._start = start
         self._users = 0
         self._serving: Serving | None = None
         self._starting = anyio.Lock()
 
-    @asynccontextmanager
-    async def used_by_a_call(self, start: Callable[[], Awaitable[Serving]]) -> AsyncIterator[Serving]:
-        """Use it in this block. The first starts it, and the last stops it."""
+    async def __aenter__(self) -> Serving:
         self._users += 1
         try:
             async with self._starting:
                 if self._serving is None:
-                    self._serving = await start()
-            yield self._serving
-        except GeneratorExit:  # the call is abandoned, and must not wait
-            if self._serving is not None and self._users == 1:
-                self._serving.forget()
-                self._serving = None
+                    self._serving = await self._start()
+        except BaseException as error:
+            await self.__aexit__(type(error))
             raise
-        finally:
-            self._users -= 1
-            if not self._users and self._serving is not None:
-                serving, self._serving = self._serving, None
-                with anyio.CancelScope(shield=True):
-                    await serving.stop(grace=0)
+        return self._serving
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_value: object = None, traceback: object = None
+    ) -> None:
+        self._users -= 1
+        if self._users or self._serving is None:
+            return
+        serving, self._serving = self._serving, None
+        if exc_type is GeneratorExit:  # the call is abandoned, and must not wait
+            serving.forget()
+            return
+        with anyio.CancelScope(shield=True):
+            await serving.stop(grace=0)
 
 
 class Forward:
