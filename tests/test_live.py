@@ -275,6 +275,22 @@ def test_detached_work_goes_on(face: LiveFace) -> None:
         assert done == [1]
 
 
+def test_what_detached_work_raises_at_the_end_is_raised_and_the_server_stopped(face: LiveFace) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        ports.append(scope["server"][1])
+        await greet(scope, receive, send)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError("cleaning up failed")
+
+    ports: list[int] = []
+    options = {"background": "detach", "disconnect_grace": 0}
+    with pytest.raises(LookupError, match="cleaning up failed"), face.open(app, lifespan="off", **options) as client:
+        assert client.get("/").text == "hello"
+    refused(ports[0])
+
+
 def test_an_app_hears_that_its_client_has_gone(face: LiveFace) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
