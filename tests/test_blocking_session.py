@@ -410,6 +410,7 @@ def test_ctrl_c_in_a_receive_loses_nothing_and_the_session_lives_on(session: Web
     assert session.receive_text() == "after"
 
 
+@pytest.mark.in_process(reason="sockets and servers have buffers of their own")
 @pytest.mark.usefixtures("_looking_often")
 def test_ctrl_c_in_a_send_that_waits_has_sent_the_message(opening: Opener) -> None:
     gate = Gate()

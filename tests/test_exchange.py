@@ -1080,6 +1080,7 @@ def test_a_refusal_that_the_app_swallows_is_not_lost(face: Face) -> None:
         assert client.get(extensions={"asgi": {"raise_server_exceptions": False}}).text == "hello"
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 @pytest.mark.parametrize("early", [False, True], ids=["after the start", "before it"])
 def test_to_a_servers_client_an_app_that_handles_a_refusal_has_done_nothing(face: Face, early: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -1099,6 +1100,7 @@ def test_to_a_servers_client_an_app_that_handles_a_refusal_has_done_nothing(face
             client.get()
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 @pytest.mark.parametrize("status", [100, 103])
 def test_an_interim_status_is_no_response(face: Face, status: int) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -1111,6 +1113,7 @@ def test_an_interim_status_is_no_response(face: Face, status: int) -> None:
             client.get(extensions={"asgi": {"raise_server_exceptions": False}})
 
 
+@pytest.mark.in_process(reason="it is the server that refuses a message")
 def test_the_last_part_of_a_body_that_is_too_short_is_passed_on_once(face: Face) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send, (b"content-length", b"9"))

@@ -162,7 +162,10 @@ class WebSocketCall:
         if self._stream is None or "reason" not in message:  # the client is lost
             scope.cancel()
         else:
-            await self._write(CloseConnection(message["code"], message["reason"]))
+            code = message["code"]
+            if code == CloseReason.NO_STATUS_RCVD:
+                code = CloseReason.NO_STATUS_RCVD  # wsproto knows it by identity, and makes 1000 of the number
+            await self._write(CloseConnection(code, message["reason"]))
 
     async def _write(self, event: Event) -> None:
         """Send a frame, if that makes sense still. That the connection is lost, whoever reads will hear."""
