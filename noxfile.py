@@ -29,6 +29,9 @@ nox.options.download_python = "never"
 
 # pip would compile each module of each environment, most of which nothing imports: that takes half of an installation.
 os.environ.setdefault("PIP_COMPILE", "0")
+# Python does it then, once, for what is imported. Where that is forbidden, as in many containers, each of the programs
+# that the suite starts would do it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
@@ -40,8 +43,7 @@ EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir())
 LIVE = ("pytest", "-p", "asgi_testkit")
 SERVERS = ("uvicorn", "hypercorn", "anycorn")
 
-# One Python, neither the oldest nor the newest, runs the suite on httpx2, and without measuring coverage, which takes a
-# quarter of the time: what it reaches, another reaches, too. Five runs of the suite would be too many for CI.
+# One Python, neither the oldest nor the newest, runs the suite on httpx2: five runs of it would be too many for CI.
 ON_HTTPX2 = PYTHONS[1]
 
 # What of the suite notices a file that is missing in the wheel: all names, each face, the plugin.
@@ -51,18 +53,25 @@ WHEEL_SLICE = [f"tests/test_{each}.py" for each in ("project", "client", "sync",
 measured: list[str] = []
 ran_on_httpx2: list[str] = []
 
-# Two workers for each core: many tests wait for a timeout, a thread or a program. ALL has the slow tests run, too.
-PYTEST = ("pytest", "-n", str(min(2 * (os.cpu_count() or 1), 16)), "--dist", "worksteal")
+# One worker more than there are cores: many tests wait for a timeout, a thread or a program. ALL has the slow tests run
+# too, as the newest Python does. The others run those whose outcome may be another there: see tests/conftest.py.
+PYTEST = ("pytest", "-n", str(min((os.cpu_count() or 1) + 1, 16)), "--dist", "worksteal")
 ALL = ("-m", "")
+OF_PYTHON = ("-m", "not slow or of_python")
+OF_VERSIONS = ("-m", "not slow or of_versions")
+OF_HTTPX2 = (*OF_VERSIONS, "--deselect", "tests/test_docs.py::test_the_snippets_of_a_page_run")  # they import httpx
 
-# All but what runs on a loop that seldom differs; the newest Python runs that, and once is enough.
-ALL_ON_USUAL_LOOPS = ("-m", "not seldom_differs")
-
-# The slow tests that notice another version of a dependency: comparisons with httpx's own, the docs, whole suites.
-OF_VERSIONS = [
-    f"tests/{each}.py" for each in ("test_docs", "test_fixtures", "test_heads", "integrations/test_one_flag")
+# The contract: what is promised of every client, and holds on a real server, too, all but what is marked. CI runs a
+# slice of it, `nox -s live` all.
+CONTRACT = [
+    f"tests/test_{each}.py"
+    for each in (
+        *("client", "lifespan", "session"),
+        *("blocking_session", "cancellation", "exchange", "sync", "websocket"),
+    )
 ]
-OF_HTTPX2 = OF_VERSIONS[1:]  # the pages import httpx, by name
+CONTRACT_SLICE = CONTRACT[:3]
+CONTRACT_LIVE = {"uvicorn": ("-k", "not trio"), "hypercorn": ()}  # uvicorn knows asyncio alone
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -84,9 +93,10 @@ def typing(session: nox.Session) -> None:
     session.install("-e", ".", *group("typing"))
     for version in (OLDEST, NEWEST):
         session.run("mypy", "--python-version", version)
+    cache = {"MYPY_CACHE_DIR": str(Path(".mypy_cache").absolute())}  # it knows the libraries by now
     for example in EXAMPLES:  # each is a project of its own, and has an `app` of its own
         with session.chdir(example):
-            session.run("mypy", "--config-file", "../../pyproject.toml", ".")
+            session.run("mypy", "--config-file", "../../pyproject.toml", ".", env=cache)
     session.run(
         "pyright",
         "--verifytypes",
@@ -98,28 +108,42 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[::-1])
 def tests(session: nox.Session) -> None:
-    """Run the suite on one Python, and measure coverage, or on httpx2. The newest comes first, and runs all of it."""
+    """Run the suite on one Python, or on httpx2. The newest comes first, runs all of it, and measures coverage."""
     version = str(session.python)
     session.install("-e", ".", *group("tests"))
     if version == ON_HTTPX2:
-        on_httpx2 = {"SUITE_HTTP": "httpx2"}
-        if measured and not session.posargs:
-            session.run("python", "-m", *PYTEST, env=on_httpx2)
-            session.run("python", "-m", *PYTEST, "-m", "slow", *OF_HTTPX2, env=on_httpx2)
-        else:
-            session.run("python", "-m", *PYTEST, *ALL, *session.posargs, env=on_httpx2)
+        which = OF_HTTPX2 if measured and not session.posargs else ALL
+        session.run("python", "-m", *PYTEST, *which, *session.posargs, env={"SUITE_HTTP": "httpx2"})
         ran_on_httpx2.append(version)
-        return
-    data = {"COVERAGE_FILE": f".coverage.{version}"}
-    which = ALL_ON_USUAL_LOOPS if measured else ALL
-    session.run("coverage", "erase", env=data)
-    session.run("coverage", "run", "-m", *PYTEST, *which, *session.posargs, env=data)
-    measured.append(version)
+    elif measured and not has_code_of_its_own(version):
+        which = ALL if session.posargs else OF_PYTHON
+        session.run("python", "-m", *PYTEST, *which, *session.posargs)
+    else:
+        data = {"COVERAGE_FILE": f".coverage.{version}"}
+        session.run("coverage", "erase", env=data)
+        which = OF_PYTHON if measured and not session.posargs else ALL
+        session.run("coverage", "run", "-m", *PYTEST, *which, *session.posargs, env=data)
+        if not measured and not session.posargs:
+            contract(session, CONTRACT_SLICE)
+        measured.append(version)
+
+
+def has_code_of_its_own(version: str) -> bool:
+    """Return whether some code is for this Python and older ones, and not for the newest, which measures all else."""
+    marks = "|".join(map(re.escape, PYTHONS[PYTHONS.index(version) + 1 :]))
+    files = (path for folder in ("asgi_testkit", "tests") for path in Path(folder).glob("**/*.py"))
+    return any(re.search(f"# pragma: <({marks})\\b", path.read_text(encoding="utf-8")) for path in files)
+
+
+def contract(session: nox.Session, files: list[str], *options: str) -> None:
+    """Run tests of the contract on real servers."""
+    for server, selected in CONTRACT_LIVE.items():
+        session.run("python", "-m", *PYTEST, *selected, *options, *files, env={"SUITE_LIVE": server})
 
 
 @nox.session(requires=["tests"])
 def coverage(session: nox.Session) -> None:
-    """Join what `tests` measured on each Python; every line and branch has to have run on one of them."""
+    """Join what `tests` measured; every line and branch has to have run on one of the Pythons."""
     if ran_on_httpx2 and not measured:
         session.skip(f"Python {ON_HTTPX2} alone was found, which measures nothing")
     if not measured:
@@ -144,9 +168,7 @@ def lowest(session: nox.Session) -> None:
     oldest = [re.sub(r">=([\d.]+).*", r"==\1", each) for each in PYPROJECT["project"]["dependencies"]]
     peer = "httpx-ws==0.8.2"  # the last one that works with that anyio, whatever later ones say of themselves
     session.install("-e", ".", *oldest, peer, *group("tests"))
-    session.run("python", "-m", *PYTEST, *session.posargs)
-    if not session.posargs:
-        session.run("python", "-m", *PYTEST, "-m", "slow", *OF_VERSIONS)
+    session.run("python", "-m", *PYTEST, *(session.posargs or OF_VERSIONS))
 
 
 @nox.session
@@ -220,8 +242,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def live(session: nox.Session) -> None:
-    """Run the example suites on each real server. On demand: `nox -s live`."""
-    session.install(f".[{','.join(SERVERS)}]", *group("examples"))
+    """Run the contract and the example suites on real servers. On demand: `nox -s live`."""
+    session.install("-e", f".[{','.join(SERVERS)}]", *group("tests"))
+    contract(session, CONTRACT, *ALL)
     for server in SERVERS:
         for example in EXAMPLES:
             with session.chdir(example):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401 - asks the garbage collector of objects that it no longer sees after the collection
 import pytest
 
 import asgi_testkit
@@ -26,12 +28,18 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Files whose slow tests notice another version of a dependency: comparisons with httpx's own, the docs, whole suites.
+OF_VERSIONS = {"test_docs.py", "test_fixtures.py", "test_heads.py", "test_one_flag.py"}
+
 #: The ids of loops on which hardly a test ends otherwise than on plain asyncio.
 SELDOM_DIFFERENT = {"eager", "uvloop"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what uses `run_program`, what asks real servers, and what runs on such a loop."""
+    """Mark as slow what uses `run_program`, what asks real servers, and what runs on such a loop.
+
+    Of what is slow, mark what another Python, or another version of a dependency, may well change the outcome of.
+    """
     for item in items:
         assert isinstance(item, pytest.Function)
         uses = {*item.fixturenames, *item.function.__code__.co_names}
@@ -41,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         asks_servers = item.path.parent.name == "parity" and item.path.name != "test_observed.py"
         if "run_program" in uses or loops & SELDOM_DIFFERENT or asks_servers:
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("slow") and not loops & SELDOM_DIFFERENT:
+            if "run_program" in uses or item.path.name == "test_plugin_fixtures.py":  # how a process, or a loop, ends
+                item.add_marker(pytest.mark.of_python)
+            if item.path.name in OF_VERSIONS:
+                item.add_marker(pytest.mark.of_versions)
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector leave alone what stays: some tests collect, and would walk all modules and tests each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

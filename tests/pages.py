@@ -14,6 +14,7 @@ import aiosqlite  # noqa: F401 - imported before the fork
 import fastapi  # noqa: F401
 import httpx
 import pytest
+import trio  # noqa: F401 - anyio's plugin does
 
 import asgi_testkit
 

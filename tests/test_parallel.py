@@ -161,7 +161,7 @@ def test_reports_and_files_tell_of_every_test_exactly_once(run: Run, pytester: p
     assert out.count("GET /fails?token=***  ->  200  (the app returned)") == 1
     assert out.count("< websocket.send  half of a pair: \\ud83d") == 1
 
-    written = {path.name for path in pytester.path.iterdir()} - before - {"stdout", "stderr"}  # pytester's
+    written = {path.name for path in pytester.path.iterdir()} - before - {"stdout", "stderr", "__pycache__"}
     assert written == {"said.jsonl", "said.har", "story.txt"}
     lines = [json.loads(line) for line in (pytester.path / "said.jsonl").read_text(encoding="utf-8").splitlines()]
     passed = [(f"test_{module}.py::test_it[{n}]", "passed", f"/{n}") for module in "ab" for n in range(4)]
