@@ -125,7 +125,7 @@ def tests(session: nox.Session) -> None:
         which = OF_PYTHON if measured and not session.posargs else ALL
         session.run("coverage", "run", "-m", *PYTEST, *which, *session.posargs, env=data)
         if not measured and not session.posargs:
-            contract(session, CONTRACT_SLICE)
+            contract(session, ("coverage", "run"), CONTRACT_SLICE, env=data)
         measured.append(version)
 
 
@@ -136,10 +136,12 @@ def has_code_of_its_own(version: str) -> bool:
     return any(re.search(f"# pragma: <({marks})\\b", path.read_text(encoding="utf-8")) for path in files)
 
 
-def contract(session: nox.Session, files: list[str], *options: str) -> None:
+def contract(
+    session: nox.Session, python: tuple[str, ...], tests: list[str], env: dict[str, str] | None = None
+) -> None:
     """Run tests of the contract on real servers."""
     for server, selected in CONTRACT_LIVE.items():
-        session.run("python", "-m", *PYTEST, *selected, *options, *files, env={"SUITE_LIVE": server})
+        session.run(*python, "-m", *PYTEST, *selected, *tests, env={**(env or {}), "SUITE_LIVE": server})
 
 
 @nox.session(requires=["tests"])
@@ -246,7 +248,7 @@ def examples(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """Run the contract and the example suites on real servers. On demand: `nox -s live`."""
     session.install("-e", f".[{','.join(SERVERS)}]", *group("tests"))
-    contract(session, CONTRACT, *ALL)
+    contract(session, ("python",), [*ALL, *CONTRACT])
     for server in SERVERS:
         for example in EXAMPLES:
             with session.chdir(example):

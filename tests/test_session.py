@@ -198,7 +198,7 @@ async def test_hundreds_of_sessions_at_once_do_not_mix() -> None:
         await receive()
 
     async def talk(number: int) -> None:
-        async with client.websocket_connect(f"/{number}") as session:
+        async with client.websocket_connect(f"/{number}", timeout=60) as session:  # a server may be slow
             answers[number] = await session.receive_text()
 
     arrived = anyio.Event()
