@@ -43,12 +43,12 @@ class Gateway:
         in_process: str = "",
     ) -> None:
         """Prepare it; `guests_app` is what calls get that no client of ours has made."""
-        self.server = server
+        self.server: Server = server
         self.serving: Serving | None = None
         self.tls: bool = context is not None
-        self.run = run
+        self.run: LiveRun | None = run
         self._short_lived: ShortLived | None = None
-        self.in_process = in_process
+        self.in_process: str = in_process
         self._home: HomeLoop | None = None
         self._guests_app = WeakMethod(guests_app)  # of the owner of this
         self._context = context

@@ -16,9 +16,9 @@ class LiveRun:
     """
 
     def __init__(self, server: str) -> None:
-        self.server = server
-        self.paused = ""
-        self.requests = 0
+        self.server: str = server
+        self.paused: str = ""
+        self.requests: int = 0
         self.in_process: Counter[str] = Counter()
 
 

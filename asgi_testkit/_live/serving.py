@@ -35,14 +35,16 @@ class Serving:
 
     def __init__(self, server: Server, guests_app: SingleCallable, *, context: ssl.SSLContext | None, http2: bool):
         """Bind a socket; `start` starts the server."""
-        self.server = server
-        self.tap = Tap(guests_app)
+        self.server: Server = server
+        self.tap: Tap = Tap(guests_app)
         # By its number: without, asyncio does not turn Nagle's algorithm off.
         self._socket = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.listen(100)
+        self.host: str
+        self.port: int
         self.host, self.port = self._socket.getsockname()
-        self.wire = Wire(self.host, self.port, tls=context is not None, http2=http2)
+        self.wire: Wire = Wire(self.host, self.port, tls=context is not None, http2=http2)
         self._started = anyio.Event()
         self._stopping = anyio.Event()
         self._task: IndependentTask[None]

@@ -41,7 +41,7 @@ class Visit:
 
     def __init__(self, app: SingleCallable, scope: Scope) -> None:
         """Prepare it; `scope` is what the app is to have as its own: its state and its root path stay."""
-        self.scope = scope
+        self.scope: Scope = scope
         self._app = app
 
     @property
