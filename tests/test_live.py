@@ -11,7 +11,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from asgi_testkit import ASGIProtocolError, LifespanError, Receive, Scope, Send, WebSocketDisconnect
+from asgi_testkit import ASGIProtocolError, LifespanError, LiveServerError, Receive, Scope, Send, WebSocketDisconnect
 
 from .messages import Gate, accept, body, deny, echo, hang_up, say, start
 from .places import LIVE_FACES, STURDY_FACES, LiveFace, refused
@@ -291,6 +291,14 @@ def test_what_detached_work_raises_at_the_end_is_raised_and_the_server_stopped(f
     refused(ports[0])
 
 
+def test_a_request_that_no_client_sends_is_not_blamed_on_the_server(face: LiveFace) -> None:
+    with (
+        face.open(greet, lifespan="off", raise_server_exceptions=False) as client,
+        pytest.raises(LiveServerError, match=r"this request cannot be sent to a server.*Content-Length"),
+    ):
+        client.post("/", content=b"abc", headers={"content-length": "5"})
+
+
 def test_an_app_hears_that_its_client_has_gone(face: LiveFace) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -366,10 +374,12 @@ def test_the_test_closes_with_its_code(face: LiveFace) -> None:
         with client.connect("/") as socket:
             socket.close(4002, "bye")
         with client.connect("/") as socket:
+            socket.close(None)
+        with client.connect("/") as socket:
             socket.abort()
-    assert [message["type"] for message in heard] == ["websocket.disconnect"] * 2
-    told, lost = (message["code"] for message in heard)
-    assert told == (1006 if face.server == "hypercorn" else 4002)  # which it tells for any
+    assert [message["type"] for message in heard] == ["websocket.disconnect"] * 3
+    told, without, lost = (message["code"] for message in heard)
+    assert (told, without) == ((1006, 1006) if face.server == "hypercorn" else (4002, 1005))  # which it tells for any
     assert lost in {1005, 1006}
 
 

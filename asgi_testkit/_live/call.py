@@ -45,14 +45,11 @@ class Call(NamedTuple):
 
         Raises:
             LiveServerError: It is not, or the request is one that httpcore does not send.
-            Exception: `error`, if it is none of the network.
         """
         visit = self.visit
-        if isinstance(error, NOT_SENT):
-            msg = f"this request cannot be sent to a server: {error}"
+        if isinstance(error, NOT_SENT) or not isinstance(error, NETWORK_ERRORS):
+            msg = f"this request cannot be sent to a server, or its response cannot be passed on: {error!r}"
             raise LiveServerError(msg) from error
-        if not isinstance(error, NETWORK_ERRORS):
-            raise error
         await visit.wait()
         if visit.app_exception is not None or (visit.app_returned and not visit.complete):
             return
