@@ -216,6 +216,8 @@ def test_a_marker_keeps_a_test_in_process(run: Run) -> None:
         from asgi_testkit import TestClient
         from main import app
 
+        of_module = TestClient(app)
+
         @pytest.fixture(scope="session")
         def wider():
             with TestClient(app) as client:
@@ -227,8 +229,8 @@ def test_a_marker_keeps_a_test_in_process(run: Run) -> None:
 
         @pytest.mark.asgi(live=False, reason="it reads the port")
         def test_in_process(asgi_test_client, narrow, wider):
-            clients = (asgi_test_client, narrow, TestClient(app))
-            assert [client.get("/").text for client in clients] == ["in-process"] * 3
+            clients = (asgi_test_client, narrow, TestClient(app), of_module)
+            assert [client.get("/").text for client in clients] == ["in-process"] * 4
             assert wider.get("/").text == "live"
 
         @pytest.mark.asgi(live=False)
@@ -245,13 +247,13 @@ def test_a_marker_keeps_a_test_in_process(run: Run) -> None:
                 assert TestClient(app).get("/").text == "in-process"
 
         def test_live(asgi_test_client, wider):
-            assert asgi_test_client.get("/").text == wider.get("/").text == "live"
+            assert asgi_test_client.get("/").text == wider.get("/").text == of_module.get("/").text == "live"
     """
     result = run(suite, "--asgi-live=uvicorn")
     result.assert_outcomes(passed=5)
     assert told(result) == (
-        f"asgi-testkit: 3 requests over the wire, on {UVICORN}; "
-        "in-process: 3 by marker (it reads the port), 2 by marker"
+        f"asgi-testkit: 4 requests over the wire, on {UVICORN}; "
+        "in-process: 4 by marker (it reads the port), 2 by marker"
     )
     assert run(suite.replace('"live"', '"in-process"').replace('(live="hypercorn")', "()")).ret == 0
 

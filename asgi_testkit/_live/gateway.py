@@ -83,9 +83,11 @@ class Gateway:
 
     def kept_in_process(self) -> str:
         """Say why the app stays in-process, where only a run has asked for the server; "" if it does not."""
-        if self.in_process or self.run is None or self.server.on_trio or asyncio_runs():
+        if self.in_process or self.run is None:
             return self.in_process
-        return "on trio"
+        if self.run.paused and self.serving is None:  # whoever made the client, it is this test that asks
+            return self.run.paused
+        return "" if self.server.on_trio or asyncio_runs() else "on trio"
 
     def forget(self) -> None:
         """Forget the server: its loop has died."""
