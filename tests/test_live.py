@@ -421,6 +421,7 @@ def test_a_denial_is_a_response(face: LiveFace) -> None:
 # A server for a client, and for a request
 
 
+@where_connections_are_closed
 def test_a_client_that_is_not_entered_has_a_server_for_each_request(face: LiveFace) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         ports.append(scope["server"][1])

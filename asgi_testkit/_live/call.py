@@ -44,9 +44,11 @@ class Call(NamedTuple):
         """See why the server has broken off. It is the app's doing if that has failed, or has left something out.
 
         Raises:
-            LiveServerError: It is not, or the request is one that httpcore does not send.
+            LiveServerError: It is not, or the request is one that httpcore does not send; or it is `error`.
         """
         visit = self.visit
+        if isinstance(error, LiveServerError):
+            raise error
         if isinstance(error, NOT_SENT) or not isinstance(error, NETWORK_ERRORS):
             msg = f"this request cannot be sent to a server, or its response cannot be passed on: {error!r}"
             raise LiveServerError(msg) from error
