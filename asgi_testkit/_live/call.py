@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .._errors import LiveServerError
+from .._errors import ASGIProtocolError, LiveServerError
 from .._types import Receive, Send
 from .serving import Serving
 from .tap import Visit
@@ -45,9 +45,10 @@ class Call(NamedTuple):
 
         Raises:
             LiveServerError: It is not, or the request is one that httpcore does not send; or it is `error`.
+            ASGIProtocolError: It is `error`.
         """
         visit = self.visit
-        if isinstance(error, LiveServerError):
+        if isinstance(error, LiveServerError | ASGIProtocolError):  # the latter is about what the app has answered
             raise error
         if isinstance(error, NOT_SENT) or not isinstance(error, NETWORK_ERRORS):
             msg = f"this request cannot be sent to a server, or its response cannot be passed on: {error!r}"
