@@ -343,7 +343,7 @@ def test_a_client_that_is_left_open_is_named_with_its_server(run: Run) -> None:
         import socket
 
         import pytest
-        from asgi_testkit import AsyncClient, TestClient
+        from asgi_testkit import AsyncClient, LiveServer, TestClient
         from main import app
 
         kept = []
@@ -360,18 +360,22 @@ def test_a_client_that_is_left_open_is_named_with_its_server(run: Run) -> None:
         def test_blocking():
             kept.append(TestClient(app).__enter__())
 
+        def test_server():
+            kept.append(LiveServer(app).__enter__())
+
         def test_afterwards():
-            awaited, blocking = kept
+            awaited, blocking, server = kept
             blocking.close()
+            server.__exit__()
             port = awaited._core.transport.gateway.serving.port
             with pytest.raises(ConnectionRefusedError):  # it has ended with the loop of the test
                 socket.create_connection(("127.0.0.1", port))
             awaited._core.forget_loop()
     """
     result = run(suite, "--asgi-live=uvicorn")
-    result.assert_outcomes(passed=3, errors=2)
+    result.assert_outcomes(passed=4, errors=3)
     leak = f"*has left open: a client of <app> that was entered, and not left, with its server, {UVICORN}*"
-    result.stdout.fnmatch_lines([leak, leak])
+    result.stdout.fnmatch_lines([leak, leak, leak])
 
 
 def test_workers_are_added_up(run: Run) -> None:

@@ -6,9 +6,12 @@ import ssl as tls
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from .._client.core import ClientCore
+from .._client.transport import ASGITransport
 from .._types import ASGIApp, LifespanMode, ServerFactory, ServerName, public
 
 if TYPE_CHECKING:
+    from .._live.gateway import Gateway
     from .loop import LoopThread
 
 
@@ -56,25 +59,20 @@ class LiveServer:
             ValueError: There is no server by that name, or an option makes no sense.
             ModuleNotFoundError: The server is not installed.
         """
-        from .._live.live_app import LiveApp  # few tests need it
+        from .._live.gateway import Gateway  # few tests need it
+        from .._live.servers import server_of
 
         self.app: ASGIApp = app
-        self._live = LiveApp(
-            app,
-            server,
-            ssl=ssl,
-            http2=http2,
-            lifespan=lifespan,
-            startup_timeout=startup_timeout,
-            shutdown_timeout=shutdown_timeout,
-            root_path=root_path,
-            disconnect_grace=disconnect_grace,
-        )
+        transport = ASGITransport(app, root_path=root_path, disconnect_grace=disconnect_grace)
+        found = server_of(server, context=ssl, http2=http2)
+        self._gateway: Gateway = Gateway(found, transport.serve_guest, context=ssl, http2=http2)
+        transport.gateway = self._gateway
+        self._core = ClientCore(transport, startup_timeout, shutdown_timeout, lifespan)
         self._configuration = backend, backend_options or {}
         self._loop: LoopThread | None = None
 
     def __repr__(self) -> str:
-        where = "not running" if self._live.serving is None else f"at {self.url}"
+        where = "not running" if self._gateway.serving is None else f"at {self.url}"
         return f"<{type(self).__name__} of {self.app!r}, {where}>"
 
     @property
@@ -84,7 +82,7 @@ class LiveServer:
         Raises:
             RuntimeError: The server does not run.
         """
-        return f"{'https' if self._live.tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._gateway.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def port(self) -> int:
@@ -93,16 +91,15 @@ class LiveServer:
         Raises:
             RuntimeError: The server does not run.
         """
-        if self._live.serving is None:
+        if self._gateway.serving is None:
             msg = "a LiveServer has a URL inside its `with` (or `async with`) block only: enter it"
             raise RuntimeError(msg)
-        port: int = self._live.serving.port
-        return port
+        return self._gateway.serving.port
 
     @property
     def state(self) -> Mapping[str, Any]:
         """What the app keeps in the state of its lifespan, of which each request gets a shallow copy."""
-        return self._live.state
+        return self._core.state
 
     async def __aenter__(self) -> Self:
         """Run the app's startup, and start the server in the running loop.
@@ -113,7 +110,7 @@ class LiveServer:
             BaseException: What the app raised in its startup, or the server.
         """
         self._check_new()
-        await self._live.start()
+        await self._open()
         return self
 
     async def __aexit__(
@@ -129,14 +126,14 @@ class LiveServer:
             LifespanError: The shutdown failed; see `LifespanManager`.
             WrongEventLoopError: It was started in another event loop.
         """
-        await self._live.stop(exc_value)
+        await self._core.close(exc_value)
 
     def __enter__(self) -> Self:
         """Start a loop in a thread, run the app's startup in it, and start the server."""
         from .loop import LoopThread
 
         self._check_new()
-        self._loop = LoopThread(*self._configuration, self._live.start)
+        self._loop = LoopThread(*self._configuration, self._open)
         return self
 
     def __exit__(
@@ -145,9 +142,12 @@ class LiveServer:
         """Stop the server, run the app's shutdown, and end the loop; as ``async with`` does."""
         loop, self._loop = self._loop, None
         if loop is not None:
-            loop.stop_after(lambda: self._live.stop(exc_value))
+            loop.stop_after(lambda: self._core.close(exc_value))
+
+    async def _open(self) -> None:
+        await self._core.open(type(self).__name__)
 
     def _check_new(self) -> None:
-        if self._live.serving is not None or self._loop is not None:
+        if self._gateway.serving is not None or self._loop is not None:
             msg = "this LiveServer runs already"
             raise RuntimeError(msg)

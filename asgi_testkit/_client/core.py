@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .._conversation.lifespan import Lifespan, RunningApp
@@ -39,6 +40,12 @@ class ClientCore:
     def _heard(self, manager: Lifespan) -> Lifespan:
         manager.listener = self.transport.recorder
         return manager
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What the app keeps in the state of its lifespan, or of the one that runs elsewhere."""
+        app = self.transport.app
+        return app.state if isinstance(app, RunningApp) else self._manager.state
 
     async def open(self, owner: str) -> None:
         """Run the app's startup, as `LifespanManager` does. `owner` is what errors call the client."""

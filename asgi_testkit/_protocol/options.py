@@ -50,7 +50,7 @@ class ExchangeOptions(NamedTuple):
             msg = f'background must be "wait" or "detach", not {self.background!r}'
             raise ValueError(msg)
         _check(self.write_buffer, "write_buffer", "is a number of bytes, 0 or more", int)
-        check_grace(self.disconnect_grace)
+        _check(self.disconnect_grace, "disconnect_grace", "is in seconds, 0 or more", int | float)
         if self.max_message_size is not None:
             _check(self.max_message_size, "max_message_size", "is a number of bytes, 0 or more, or None", int)
         return self if self.faults is None else self._replace(faults=faults_of(self.faults))
@@ -63,11 +63,6 @@ class ExchangeOptions(NamedTuple):
             msg = f'extensions={{"asgi": ...}} knows {known}, not {", ".join(sorted(map(repr, unknown)))}'
             raise ValueError(msg)
         return self._replace(**changes).checked()
-
-
-def check_grace(value: Any) -> None:
-    """Check a ``disconnect_grace``."""
-    _check(value, "disconnect_grace", "is in seconds, 0 or more", int | float)
 
 
 def duration(value: Any, name: str) -> float | None:
