@@ -30,6 +30,7 @@ from asgi_testkit import (
 )
 from asgi_testkit import WebSocketDisconnect as Disconnect
 from asgi_testkit._conversation import observer, task
+from asgi_testkit._live import serving
 from asgi_testkit._record.recorder import Recorder
 from asgi_testkit._record.transcript import transcript
 
@@ -471,6 +472,15 @@ async def test_a_server_that_never_starts_is_told_of(place: Place) -> None:
                 await client.__aenter__()
             assert scope.cancelled_caught
         group.cancel_scope.cancel()
+
+
+async def test_a_server_that_does_not_start_in_time_is_an_error(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "TIME_TO_START", 0.01)
+    too_long = r"^the server, never_starts, has not started within 0\.01 seconds; it is "
+    for client in (AsyncClient(hello, live=never_starts), LiveServer(hello, never_starts)):
+        with pytest.raises(LiveServerError, match=too_long) as caught:
+            await client.__aenter__()
+        assert "in never_starts" in str(caught.value)
 
 
 @asynccontextmanager

@@ -285,7 +285,7 @@ async def test_a_server_that_cannot_even_be_cancelled_is_abandoned(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task, "CANCEL_TIMEOUT", 0.1)
-    with pytest.raises(ApplicationStuckError):
+    with pytest.raises(ApplicationStuckError, match=r"^the server, Stubborn, was cancelled, and 0\.1 seconds later it"):
         async with AsyncClient(hello, live=Stubborn, lifespan="off"):
             pass
 

@@ -74,6 +74,7 @@ class IndependentTask(Generic[T]):
         scoped: bool = True,
         with_caller: bool = False,
         by_loop: bool = False,
+        who: str = "the application",
     ) -> None:
         """Start it.
 
@@ -85,11 +86,13 @@ class IndependentTask(Generic[T]):
             with_caller: Whether it does not start if the caller is cancelled before that.
             by_loop: Whether the loop itself is the caller, and the function none of the test's: on asyncio, and Python
                 3.12+, it starts at once then.
+            who: What an error calls it, should it not end.
         """
         self._function = function
         self._scoped = scoped
         self._with_caller = with_caller
         self._by_loop = by_loop
+        self._who = who
         self._on_done: Callable[[], object] | None = None
         _running.add(self)
         context = contextvars.copy_context() if context is None else context
@@ -277,7 +280,7 @@ class IndependentTask(Generic[T]):
         if not self.done:
             stuck = (where or self.where)()
             self.abandon()
-            msg = f"the application was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {stuck}"
+            msg = f"{self._who} was cancelled, and {CANCEL_TIMEOUT} seconds later it has not ended; it is {stuck}"
             raise ApplicationStuckError(msg)
         if interruption is not None:
             raise interruption

@@ -49,7 +49,6 @@ class Gateway:
         self.run: LiveRun | None = run
         self._short_lived: ShortLived | None = None
         self.in_process: str = in_process
-        self._home: HomeLoop | None = None
         self._guests_app = WeakMethod(guests_app)  # of the owner of this
         self._context = context
         self._http2 = http2
@@ -64,7 +63,6 @@ class Gateway:
         if self.kept_in_process():
             return
         self.serving = await self._started()
-        self._home = HomeLoop("server")
 
     async def _started(self) -> Serving:
         if not (self.server.on_trio or asyncio_runs()):
@@ -97,7 +95,7 @@ class Gateway:
 
     def for_a_call(self) -> AbstractAsyncContextManager[Serving]:
         """Have a server for one call: the one that runs, in this loop, or one that runs as long as calls use it."""
-        if self.serving is not None and self._home is not None and self._home.here:
+        if self.serving is not None and self.serving.home.here:
             return nullcontext(self.serving)
         short = self._short_lived
         if short is None or not short.home.here:

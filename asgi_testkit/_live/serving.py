@@ -12,12 +12,16 @@ from stat import S_ISSOCK
 
 import anyio
 
+from .._conversation.loop import HomeLoop
 from .._conversation.task import IndependentTask
-from .._errors import tell_beside
+from .._errors import LiveServerError, tell_beside
 from .._types import SingleCallable
 from .servers import Server
 from .tap import Tap
 from .wire import Wire
+
+#: Seconds that a server has to start.
+TIME_TO_START = 5.0
 
 #: Seconds that a server has to stop by itself, after the grace of the app; and once more, its connections being cut.
 TIME_TO_CLOSE = 0.25
@@ -31,7 +35,10 @@ class Serving:
         wire: The way to it.
         host, port: Where it listens.
         server: Which it is.
+        home: The loop that it is in, once it was started.
     """
+
+    home: HomeLoop
 
     def __init__(self, server: Server, guests_app: SingleCallable, *, context: ssl.SSLContext | None, http2: bool):
         """Bind a socket; `start` starts the server."""
@@ -53,12 +60,22 @@ class Serving:
         """Start the server, and wait until it has.
 
         Raises:
+            LiveServerError: It has not started in time. The text shows where it is suspended.
             BaseException: What it raised.
         """
         # A server of its own would not know of the test's context either.
-        self._task = IndependentTask(self._serve, name=self.server.name, context=Context())
+        who = f"the server, {self.server.name},"
+        self._task = IndependentTask(self._serve, name=self.server.name, context=Context(), who=who)
+        self.home = HomeLoop("server")
         try:
-            await self._started.wait()
+            with anyio.move_on_after(TIME_TO_START):
+                await self._started.wait()
+            if not self._started.is_set():
+                msg = (
+                    f"the server, {self.server.name}, has not started within {TIME_TO_START} seconds; it is "
+                    f"{self._task.where()}. What runs a server yields once that has started"
+                )
+                raise LiveServerError(msg)
         except BaseException:
             await self.stop(grace=0)
             raise
