@@ -183,9 +183,11 @@ def test_a_context_and_a_base_url_go_together() -> None:
         AsyncClient(hello, live="uvicorn", base_url="https://testserver")
     with pytest.raises(ValueError, match="ssl= needs a base URL that begins with https://, and http://testserver does"):
         AsyncClient(hello, live="uvicorn", ssl=server_context())
+    wrong: Any = True
     with pytest.raises(TypeError, match=r"ssl= is an ssl.SSLContext, .* not True"):
-        wrong: Any = True
         AsyncClient(hello, live="uvicorn", ssl=wrong)
+    with pytest.raises(TypeError, match=r"ssl= is an ssl.SSLContext, .* not True"):
+        LiveServer(hello, ssl=wrong)
     live: Any
     for live in (None, False):
         with pytest.raises(ValueError, match="ssl= is for live="):

@@ -57,12 +57,13 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
             root_path, client: As for `ASGITransport`.
             options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope,
                 asgi_extensions, record and faults, as for `ASGITransport` (reading a stream, the client fetches what is
-                there at once, and that counts as read); and what else ``httpx.Client`` takes: auth, params, timeout (in
-                seconds), event_hooks, mounts, ...
+                there at once, and that counts as read); live and ssl, as for `AsyncClient`; and what else
+                ``httpx.Client`` takes: auth, params, timeout (in seconds), event_hooks, mounts, http2, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
-            ValueError: An option makes no sense.
+            ValueError: An option makes no sense, or none with ``live``.
+            ModuleNotFoundError: The server is not installed.
         """
         if backend not in anyio.get_all_backends():
             msg = f"backend must be one of {', '.join(anyio.get_all_backends())}, not {backend!r}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from .._client.core import ClientCore
+from .._client.live import check_context
 from .._client.transport import ASGITransport
 from .._types import ASGIApp, LifespanMode, ServerFactory, ServerName, public
 
@@ -62,6 +63,7 @@ class LiveServer:
         from .._live.gateway import Gateway  # few tests need it
         from .._live.servers import server_of
 
+        check_context(ssl)
         self.app: ASGIApp = app
         transport = ASGITransport(app, root_path=root_path, disconnect_grace=disconnect_grace)
         found = server_of(server, context=ssl, http2=http2)

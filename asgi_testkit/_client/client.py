@@ -245,12 +245,15 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             headers: Headers of every request. ``user-agent`` is ``testclient`` unless it is given.
             follow_redirects: Whether redirects are followed.
             options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope,
-                asgi_extensions, record and faults, as for `ASGITransport`; and what else ``httpx.AsyncClient`` takes:
-                auth, params, timeout (in seconds), event_hooks, mounts, ...
+                asgi_extensions, record and faults, as for `ASGITransport`; live, a real server for the app, by name
+                (``"uvicorn"``, ``"hypercorn"``, ``"anycorn"``) or a function that runs one, False for none in any case;
+                ssl, what that server speaks TLS with; and what else ``httpx.AsyncClient`` takes: auth, params, timeout
+                (in seconds), event_hooks, mounts, http2, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
-            ValueError: An option makes no sense.
+            ValueError: An option makes no sense, or none with ``live``.
+            ModuleNotFoundError: The server is not installed.
         """
         transport = self._transport_of(options, base_url, app, raise_server_exceptions, root_path, client)
         core = ClientCore(transport, startup_timeout, shutdown_timeout, lifespan)

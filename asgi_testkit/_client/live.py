@@ -44,9 +44,7 @@ def gateway_of(
         TypeError: One is of the wrong type.
         ModuleNotFoundError: The server is not installed.
     """
-    if context is not None and not isinstance(context, ssl.SSLContext):
-        msg = f"ssl= is an ssl.SSLContext, with the certificate that the server is to show, not {context!r}"
-        raise TypeError(msg)
+    check_context(context)
     asked = run.current if live is None or live is False else None
     if context is not None and (live is False or (live is None and asked is None)):
         msg = "ssl= is for live=: without a server there is no TLS, and an https:// base URL is enough"
@@ -72,6 +70,17 @@ def gateway_of(
 
     server = server_of(live, context=context, http2=http2)
     return Gateway(server, guests_app, context=context, http2=http2, run=asked, in_process=kept)
+
+
+def check_context(context: Any) -> None:
+    """Check what is given as ``ssl=``.
+
+    Raises:
+        TypeError: It is no ``ssl.SSLContext``.
+    """
+    if context is not None and not isinstance(context, ssl.SSLContext):
+        msg = f"ssl= is an ssl.SSLContext, with the certificate that the server is to show, not {context!r}"
+        raise TypeError(msg)
 
 
 def _kept_by(options: Iterable[str]) -> str:
