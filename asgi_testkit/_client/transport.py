@@ -201,7 +201,8 @@ class AppTransport(Recording, Generic[Request, Response]):
         self._unsettled.add(exchange)
         await exchange.start()
         response = await response_to(exchange, http)
-        response.extensions.update(opening.known)
+        if opening.known:
+            response.extensions.update(opening.known)
         return response  # type: ignore[no-any-return]
 
     def _opening(self, call: SingleCallable, request: httpx.Request, scope: Scope, options: ExchangeOptions) -> Opening:
@@ -263,7 +264,8 @@ class AppTransport(Recording, Generic[Request, Response]):
         self._unsettled.add(connection)
         await connection.start()
         response = await response_to_handshake(connection, request, agreed)
-        response.extensions.update(opening.known)
+        if opening.known:
+            response.extensions.update(opening.known)
         if stream is not None and response.status_code == 101:
             response.extensions["network_stream"] = stream
         return response
