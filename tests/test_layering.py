@@ -22,7 +22,10 @@ SOURCES = {
 COMMON = {"_types", "_errors"}
 
 #: A module may import those of its own room and of the rooms before it, and what is known everywhere.
-ROOMS = ("_protocol", "_conversation", "_record", "_live", "_client", "_blocking", "_plugin", "_standins")
+ROOMS = (
+    *("_protocol", "_conversation", "_record", "_contract", "_live", "_client", "_blocking"),
+    *("_plugin", "_standins", "_tools"),
+)
 
 #: The public names. They import from all rooms, and no room imports from them.
 DOORS = {"__init__", "faults", "httpx2", "starlette", "pytest_plugin"}

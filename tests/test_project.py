@@ -17,6 +17,8 @@ import asgi_testkit.faults
 import asgi_testkit.httpx2
 import asgi_testkit.starlette
 
+from .test_layering import ROOMS
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(asgi_testkit.__file__).parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -100,7 +102,7 @@ def test_contributing_names_every_module_of_the_rooms_and_no_other() -> None:
     page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
     picture = re.search(r"```text\n(_types .*?)```", page, re.DOTALL)
     assert picture is not None
-    for room in ("_protocol", "_conversation", "_record", "_live", "_client", "_blocking", "_plugin", "_standins"):
+    for room in ROOMS:
         modules = {path.stem for path in (PACKAGE / room).glob("*.py")} - {"__init__"}
         modules |= {path.name for path in (PACKAGE / room).iterdir() if path.is_dir()} - {"__pycache__"}
         described = re.search(rf"^{room} (.*?)(?=^_|^the doors)", picture[1], re.DOTALL | re.MULTILINE)
