@@ -37,9 +37,10 @@ TRANSCRIPTS = ("off", "failed", "all")
 
 #: How `pytest --markers` explains the marker.
 MARKER = (
-    "asgi(raise_server_exceptions=, lifespan=, timeout=, background=, strict=, faults=, scope=, live=, ssl=, reason=): "
-    "options for the clients of a test; lifespan= gives it a lifespan of its own, scope= is what the ASGI scope has "
-    "besides, and live=False keeps a test in-process with --asgi-live, for the reason= that the summary tells"
+    "asgi(raise_server_exceptions=, lifespan=, timeout=, background=, strict=, expect_status=, faults=, scope=, live=, "
+    "ssl=, reason=): options for the clients of a test; lifespan= gives it a lifespan of its own, scope= is what the "
+    "ASGI scope has besides, and live=False keeps a test in-process with --asgi-live, for the reason= that the summary "
+    "tells"
 )
 
 #: The setting for a server.

@@ -166,6 +166,10 @@ class Client(ABC):
         """Return a streamed request body of these chunks."""
 
     @abstractmethod
+    def acting_as(self, **identity: Any) -> Client:
+        """Return a client for a second user."""
+
+    @abstractmethod
     def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Run an async function in the app's event loop."""
 
@@ -236,6 +240,9 @@ class BlockingClient(Client):
 
     def upload(self, *chunks: bytes) -> Iterator[bytes]:
         yield from chunks
+
+    def acting_as(self, **identity: Any) -> Client:
+        return BlockingClient(self.client.acting_as(**identity))
 
     def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         return self.client.portal.call(function, *args)
@@ -325,6 +332,9 @@ class AwaitedClient(Client):
     async def upload(self, *chunks: bytes) -> AsyncIterator[bytes]:
         for chunk in chunks:
             yield chunk
+
+    def acting_as(self, **identity: Any) -> Client:
+        return AwaitedClient(self.client.acting_as(**identity), self._portal)
 
     def call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         return self._portal.call(function, *args)

@@ -21,7 +21,7 @@ from .messages import accept, body, hello, say, start
 def test_the_defaults_make_sense() -> None:
     options = ExchangeOptions()
     assert options.checked() is options
-    assert options == (True, 65536, "wait", 1.0, False, False, 16 * 1024 * 1024, None, True)
+    assert options == (True, 65536, "wait", 1.0, False, False, 16 * 1024 * 1024, None, None, True, None)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_request_that_overrides_nothing_has_the_options_of_its_client() -> Non
 def test_an_unknown_option_is_refused_and_the_text_names_the_known_ones() -> None:
     text = (
         'extensions={"asgi": ...} knows scope, raise_server_exceptions, write_buffer, background, disconnect_grace, '
-        "strict, compression, max_message_size, faults, frames, not 'bakcground', 'strcit'"
+        "strict, compression, max_message_size, faults, expect_status, not 'bakcground', 'strcit'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         ExchangeOptions().overridden({"strcit": True, "strict": True, "bakcground": "wait"})

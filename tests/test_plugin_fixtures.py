@@ -396,7 +396,10 @@ def test_a_marker_with_what_it_does_not_take(run: Run, pytester: pytest.Pytester
     """)
     result = run()
     result.assert_outcomes(errors=1)
-    assert f"strict=, faults=, scope=, live=, ssl=, reason=, and not {marker.partition('=')[0]}." in result.stdout.str()
+    assert (
+        f"strict=, expect_status=, faults=, scope=, live=, ssl=, reason=, and not {marker.partition('=')[0]}."
+        in result.stdout.str()
+    )
 
 
 @pytest.mark.parametrize("scope", ["function", "session"])

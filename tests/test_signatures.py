@@ -14,7 +14,8 @@ import pytest
 from asgi_testkit import ASGITransport, AsyncClient, BlockingExchange, HTTPExchange, TestClient, WebSocketConnection
 from asgi_testkit._blocking.client import BlockingClient
 from asgi_testkit._blocking.session import WebSocketSession
-from asgi_testkit._client.client import AppClient, AwaitedClient, ClientOptions
+from asgi_testkit._client.client import AppClient, AwaitedClient
+from asgi_testkit._client.options import ClientOptions
 from asgi_testkit._client.session import AsyncWebSocketSession, Session
 from asgi_testkit._protocol.options import TransportOptions
 

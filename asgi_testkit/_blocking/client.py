@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, cast
 import anyio
 import httpx
 
-from .._client.client import CLIENT_NAME, AppClient, ClientOptions, Session
+from .._client.client import CLIENT_NAME, AppClient, Session
 from .._client.cookies import CookieTypes
 from .._client.core import ClientCore
+from .._client.expectation import judge_of
 from .._client.library import URL, Cookies, HTTPXClient, Request, Response, derived
+from .._client.options import ClientOptions, SendOptions
 from .._client.transport import ASGITransport
 from .._types import Address, ASGIApp, LifespanMode, public
 from .session import WebSocketSession
@@ -93,6 +95,15 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
         """Build and send a request, as ``httpx.Client.request``; with the options of `AsyncClient.request`."""
         return cast("Response", self._library_s.request(method, url, **self.with_cookie_header(url, options)))
 
+    def send(self, request: Request, **options: Unpack[SendOptions]) -> Response:
+        """Send a request, as ``httpx.Client.send``; with the options and errors of `AsyncClient.send`."""
+        judge = judge_of(request, self._expected)
+        response: Any = self._library_s.send(request, **options)
+        if judge is not None and not judge.accepts(response):
+            response.close()
+            raise judge.complaint(response)
+        return cast("Response", response)
+
     def __enter__(self) -> Self:
         """Start an event loop for the client, and run the app's startup in it.
 
@@ -103,7 +114,8 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
         if self.is_closed:
             msg = "this TestClient was closed, and cannot be entered again"
             raise RuntimeError(msg)
-        self._blocking.start_own_loop(lambda: self._core.open(type(self).__name__))
+        if self._owner is None:
+            self._blocking.start_own_loop(lambda: self._core.open(type(self).__name__))
         return self
 
     def __exit__(
@@ -117,11 +129,12 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
             LifespanError: The shutdown failed; see `LifespanManager`.
             BaseException: What an app raised that no call has raised yet, as it is.
         """
-        self._blocking.stop_own_loop(lambda: self._core.close(exc_value), self._core.forget_loop)
+        if self._owner is None:
+            self._blocking.stop_own_loop(lambda: self._core.close(exc_value), self._core.forget_loop)
 
     def close(self) -> None:
         """Close the client for good; inside ``with``, as leaving it does. Closing it twice does no harm."""
-        if self._blocking.own_loop is not None:
+        if self._owner is None and self._blocking.own_loop is not None:
             self._blocking.own_loop.hop.check_thread("close")  # before anything is closed
         try:
             self.__exit__()

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from ssl import SSLContext
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, Unpack, cast
+from copy import copy
+from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
 import httpx
 
 from .._conversation.lifespan import RunningApp
 from .._protocol.app import name_of
+from .._protocol.expectation import ExpectedStatus, expected_status
 from .._protocol.handshake import offer
 from .._protocol.options import TransportOptions, mapping
-from .._types import Address, ASGIApp, LifespanMode, ServerFactory, ServerName, public
+from .._types import Address, ASGIApp, LifespanMode, public
+from .borrowed import BorrowedTransport
 from .cookies import CookieTypes, jar_for_any_host
 from .core import ClientCore
+from .expectation import judge_of
 from .library import URL, Cookies, HTTPLibrary, HTTPXAsyncClient, Request, Response
 from .live import REFUSED, gateway_of
+from .options import ClientOptions, SendOptions
 from .request import RemembersHeads
 from .session import AsyncWebSocketSession
 from .transport import AppTransport, ASGITransport
@@ -46,29 +50,6 @@ def handshake(subprotocols: Sequence[str] | None, options: dict[str, Any], http:
     return {**options, "headers": headers, "extensions": {**extensions, "asgi": asked}}
 
 
-class ClientOptions(TransportOptions, total=False):
-    """The options of a client that are its transport's, that the library's client takes, and that a server needs."""
-
-    auth: Any
-    params: Any
-    timeout: Any
-    event_hooks: Any
-    mounts: Any
-    max_redirects: int
-    default_encoding: Any
-    limits: Any
-    trust_env: bool
-    verify: Any
-    cert: Any
-    proxy: Any
-    http1: bool
-    http2: bool
-
-    # with a real server
-    live: ServerName | ServerFactory | Literal[False] | None
-    ssl: SSLContext | None
-
-
 class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response, Cookies, Session]):
     """What `AsyncClient` and `TestClient` have in common."""
 
@@ -81,7 +62,11 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
     #: Options that say nothing, as they are those of a client that is given none.
     _usual: ClassVar[Mapping[str, Any]] = {"client": (CLIENT_NAME, 50000), "strict": False, "write_buffer": 65536}
 
+    #: Whose app this client is for, and who starts it up and shuts it down, if another client does.
+    _owner: AppClient[Any, Any, Any, Any, Any] | None = None
+
     _core: ClientCore
+    _expected: ExpectedStatus | None
 
     def _transport_of(
         self,
@@ -120,11 +105,15 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
 
         Raises:
             TypeError: An option is unknown, or a second transport.
+            ValueError: An option makes no sense.
         """
         if "transport" in options:
             another = f"httpx.{self._library_client.__name__}"
             msg = f"{type(self).__name__} makes its own transport. For another one use {another}, or mounts="
             raise TypeError(msg)
+        self._given = {**options}
+        self._expected = expected_status(options.pop("expect_status", None))
+        self._sends_over = transport
         super().__init__(
             cookies=jar_for_any_host(cookies),
             headers=with_user_agent(headers, self._library),
@@ -175,6 +164,43 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
         """
         return self._core.transport.har()
 
+    def acting_as(self, *, headers: Any = None, cookies: CookieTypes | None = None, auth: Any = None) -> Self:
+        """Return a client for a second user of the same running app, with a cookie jar of its own.
+
+        Headers, cookies and auth are those given here: none of this client's goes over. All else is as it is with this
+        client now: base URL, params, timeout, event hooks, mounts, ``follow_redirects``, ``expect_status``. It starts
+        and stops no app, and works for as long as this one does, which sees its requests to their end, too. So it need
+        not be closed, or entered; it can be.
+
+        Args:
+            headers: Headers of every request. ``user-agent`` is ``testclient`` unless it is given.
+            cookies: Cookies to start with.
+            auth: As ``httpx.AsyncClient`` takes it: a pair of name and password, or an ``httpx.Auth``.
+        """
+        client = copy(self)
+        client._become_second_user(headers=headers, cookies=cookies, auth=auth, owner=self._owner or self)  # noqa: SLF001 - ours
+        return client
+
+    def _become_second_user(self, *, owner: AppClient[Any, Any, Any, Any, Any], **identity: Any) -> None:
+        """Make this copy of a client one of its own, with nothing of the identity of the other."""
+        self._owner = owner
+        now: Any = self
+        mounts = {
+            pattern: transport and BorrowedTransport(transport, owner)
+            for pattern, transport in (self._given.get("mounts") or {}).items()
+        }
+        as_now = {
+            "base_url": now.base_url,
+            "params": now.params,
+            "timeout": now.timeout,
+            "event_hooks": {event: list(hooks) for event, hooks in now.event_hooks.items()},
+            "follow_redirects": now.follow_redirects,
+            "max_redirects": now.max_redirects,
+            "mounts": mounts,
+        }
+        transport = BorrowedTransport(self._sends_over, owner)
+        self._become_client(self._core, transport, **{**self._given, **as_now, **identity})
+
     def websocket_connect(
         self,
         url: URL | str,
@@ -207,7 +233,8 @@ class AppClient(RemembersHeads[Request, Cookies], Generic[URL, Request, Response
         return self._core.unclosed()
 
     def __del__(self) -> None:
-        left = self._left_open() if "_core" in self.__dict__ else ""  # else it was never made
+        made = "_core" in self.__dict__
+        left = self._left_open() if made and self._owner is None else ""
         if left:
             msg = f"{type(self).__name__} was not closed; still running: {left}"
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=1)
@@ -247,8 +274,9 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             options: write_buffer, background, disconnect_grace, strict, compression, max_message_size, scope,
                 asgi_extensions, record and faults, as for `ASGITransport`; live, a real server for the app, by name
                 (``"uvicorn"``, ``"hypercorn"``, ``"anycorn"``) or a function that runs one, False for none in any case;
-                ssl, what that server speaks TLS with; and what else ``httpx.AsyncClient`` takes: auth, params, timeout
-                (in seconds), event_hooks, mounts, http2, ...
+                ssl, what that server speaks TLS with; expect_status, the status that each answer must have, such as 200
+                or ``"2xx"``, or several of these, else `send` raises an AssertionError (None: any status); and what
+                else ``httpx.AsyncClient`` takes: auth, params, timeout (in seconds), event_hooks, mounts, http2, ...
 
         Raises:
             TypeError: `app` is not an ASGI application, or an option is unknown.
@@ -271,6 +299,24 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
         """
         return cast("Response", await self._library_s.request(method, url, **self.with_cookie_header(url, options)))
 
+    async def send(self, request: Request, **options: Unpack[SendOptions]) -> Response:
+        """Send a request, as ``httpx.AsyncClient.send``.
+
+        Args:
+            request: Of `build_request`, as a rule.
+            options: stream, whether the body is left to be read; auth and follow_redirects, in place of the client's.
+
+        Raises:
+            AssertionError: The answer, the last one where redirects were followed, has another status than
+                ``expect_status`` has. It is closed. The text has a transcript of what led to it.
+        """
+        judge = judge_of(request, self._expected)
+        response: Any = await self._library_s.send(request, **options)
+        if judge is not None and not judge.accepts(response):
+            await response.aclose()
+            raise judge.complaint(response)
+        return cast("Response", response)
+
     async def __aenter__(self) -> Self:
         """Run the app's startup.
 
@@ -279,6 +325,8 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             BaseException: What the app raised in its startup, as it is.
         """
         await self._library_s.__aenter__()
+        if self._owner is not None:
+            return self
         try:
             await self._core.open(type(self).__name__)
         except BaseException:
@@ -300,7 +348,8 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
         """
         self._core.check_loop()  # in the wrong one, the client stays open for the right one to close
         try:
-            await self._core.close(exc_value)
+            if self._owner is None:
+                await self._core.close(exc_value)
         finally:
             await self._library_s.__aexit__(exc_type, exc_value, traceback)
 

@@ -208,7 +208,9 @@ class AppTransport(Recording, Generic[Request, Response]):
     def _opening(self, call: SingleCallable, request: httpx.Request, scope: Scope, options: ExchangeOptions) -> Opening:
         timeouts = timeouts_of(request.extensions)
         make_error = partial(error_for, request)
-        heard_by = observer.current if self._recorder is None else observer.together(self._recorder, observer.current)
+        heard_by = observer.current
+        if self._recorder is not None or options.recorder is not None:
+            heard_by = observer.together(options.recorder, self._recorder, heard_by)
         settled = self._unsettled.discard
         opening = Opening(call, scope, options, timeouts, make_error, settled, heard_by, self.stand_in)
         if self.gateway is not None:

@@ -27,6 +27,7 @@ MARKER_OPTIONS = (
     "timeout",
     "background",
     "strict",
+    "expect_status",
     "faults",
     "scope",
     "live",

@@ -16,6 +16,10 @@ from .faults import Fault, GivenFaults, faults_of
 _FOREVER = 1e9
 
 
+#: Options that our own clients and sessions set for a request, and no test.
+_OF_CLIENTS = ("frames", "recorder")
+
+
 class TransportOptions(TypedDict, total=False):
     """The options that `ASGITransport` explains, and that both clients hand to it."""
 
@@ -42,7 +46,9 @@ class ExchangeOptions(NamedTuple):
     compression: bool = False
     max_message_size: int | None = 16 * 1024 * 1024
     faults: tuple[Fault, ...] | None = None  # in any form that the option takes, until they are checked
+    expect_status: Any = None  # judged by the client, which has set the last one then
     frames: bool = True  # whether a WebSocket connection is one in frames; a session sets it for its request
+    recorder: Any = None  # who hears of the request for its client
 
     def checked(self) -> ExchangeOptions:
         """Return the options, if they make sense."""
@@ -53,13 +59,16 @@ class ExchangeOptions(NamedTuple):
         _check(self.disconnect_grace, "disconnect_grace", "is in seconds, 0 or more", int | float)
         if self.max_message_size is not None:
             _check(self.max_message_size, "max_message_size", "is a number of bytes, 0 or more, or None", int)
+        if self.expect_status is not None and self.recorder is None:
+            msg = "expect_status is judged by AsyncClient and TestClient, and another client has sent this request"
+            raise ValueError(msg)
         return self if self.faults is None else self._replace(faults=faults_of(self.faults))
 
     def overridden(self, changes: Mapping[str, Any]) -> ExchangeOptions:
         """Return the options with those changed that a request sets in ``extensions={"asgi": {...}}``."""
         unknown = changes.keys() - set(self._fields)
         if unknown:
-            known = ", ".join(["scope", *self._fields])
+            known = ", ".join(["scope", *(field for field in self._fields if field not in _OF_CLIENTS)])
             msg = f'extensions={{"asgi": ...}} knows {known}, not {", ".join(sorted(map(repr, unknown)))}'
             raise ValueError(msg)
         return self._replace(**changes).checked()
