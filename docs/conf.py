@@ -58,6 +58,7 @@ nitpick_ignore_regex = [(r"py:.*", r"(anyio|collections|concurrent|contextlib|ht
 nitpick_ignore = [
     ("py:class", "BlockingPortal"),  # anyio's, imported for type checkers only
     ("py:class", "asgi_testkit._types.SingleCallable"),  # what an ASGIApp is inside
+    ("py:class", "asgi_testkit._client.options.SendOptions"),  # told beside **options
     # These are told in words beside each argument.
     *(
         ("py:class", name)
@@ -73,7 +74,7 @@ nitpick_ignore = [
         )
     ),
     # Those of the HTTP library.
-    *(("py:class", f"asgi_testkit._client.library.{name}") for name in ("Cookies", "URL")),
+    *(("py:class", f"asgi_testkit._client.library.{name}") for name in ("Cookies", "Request", "URL")),
     ("py:class", "URL"),
     ("py:class", "tls.SSLContext"),  # where ssl is the name of an argument
 ]

@@ -28,7 +28,7 @@ ROOMS = (
 )
 
 #: The public names. They import from all rooms, and no room imports from them.
-DOORS = {"__init__", "faults", "httpx2", "starlette", "pytest_plugin"}
+DOORS = {"__init__", "__main__", "faults", "httpx2", "starlette", "pytest_plugin"}
 
 #: What lies outside: the rooms, or modules, that may import it; for a room, those after it as well. What is not named
 #: here is free to all, if it is of the standard library, else to none. A dotted name overrules a shorter one.

@@ -214,7 +214,7 @@ def test_the_setting_names_the_app(run: Run, pytester: pytest.Pytester, name: st
     "name, text",
     [
         ("", "which app? Set `asgi_app = module:attribute`"),
-        ("main", "asgi_app is module:attribute, or module:factory(), and not 'main'"),
+        ("main", "asgi_app = main: an app is named module:attribute, or module:factory()"),
         (
             "nowhere:app",
             "asgi_app = nowhere:app: No module named 'nowhere'. Is its folder on sys.path? `pythonpath = .`",

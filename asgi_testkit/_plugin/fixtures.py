@@ -10,7 +10,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from .._blocking.loop import LoopThread
 from .._client.client import AsyncClient
 from .._client.lifespan import LifespanManager
 from .._live import run
+from .._protocol.app import NoSuchAppError, app_named
 from .runners import finish_with, fixture_of, is_wider, item_of, marked, runner_of
 
 #: The options of a client that its lifespan has, too.
@@ -27,33 +27,6 @@ _OF_LIFESPAN = ("startup_timeout", "shutdown_timeout", "lifespan")
 
 #: The options that a blocking client alone has.
 _OF_LOOP = ("backend", "backend_options")
-
-
-def app_named(name: str) -> Any:
-    """Return the app that a setting names: ``module:attribute``, or ``module:factory()``, which is called.
-
-    Raises:
-        pytest.fail.Exception: There is none by this name.
-    """
-    module, colon, attribute = name.removesuffix("()").partition(":")
-    if not (module and colon and attribute):
-        pytest.fail(
-            f"asgi-testkit: asgi_app is module:attribute, or module:factory(), and not {name!r}.", pytrace=False
-        )
-    try:
-        app: Any = import_module(module)
-    except ModuleNotFoundError as error:
-        pytest.fail(
-            f"asgi-testkit: asgi_app = {name}: {error}. Is its folder on sys.path? `pythonpath = .` in pytest's "
-            "settings puts that of the settings there.",
-            pytrace=False,
-        )
-    try:
-        for part in attribute.split("."):
-            app = getattr(app, part)
-    except AttributeError as error:
-        pytest.fail(f"asgi-testkit: asgi_app = {name}: {error}.", pytrace=False)
-    return app() if name.endswith("()") else app
 
 
 def app_of(config: pytest.Config) -> Any:
@@ -69,7 +42,10 @@ def app_of(config: pytest.Config) -> Any:
             "or write a fixture by the name of asgi_app that returns it.",
             pytrace=False,
         )
-    return app_named(name)
+    try:
+        return app_named(name, hint="`pythonpath = .` in pytest's settings puts that of the settings there.")
+    except NoSuchAppError as error:
+        pytest.fail(f"asgi-testkit: asgi_app = {error}", pytrace=False)
 
 
 class LifespanOptions:

@@ -1,8 +1,9 @@
-"""Makes an ASGI 3 application of any ASGI callable, or refuses what is none."""
+"""Finds an app by its name, and makes an ASGI 3 application of any ASGI callable, or refuses what is none."""
 
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from typing import Any, cast
 
 from .._errors import ASGIProtocolError
@@ -43,6 +44,39 @@ def as_single_callable(app: ASGIApp) -> SingleCallable:
         raise TypeError(msg)
     msg = f"app must be an ASGI application, a callable of (scope, receive, send); {app!r} takes {signature}"
     raise TypeError(msg)
+
+
+class NoSuchAppError(LookupError):
+    """There is no app of this name."""
+
+
+def app_named(name: str, *, hint: str = "") -> Any:
+    """Return the app of a name: ``module:attribute``, or ``module:factory()``, which is called.
+
+    Args:
+        name: The name.
+        hint: What an error says besides of a module that is not found.
+
+    Raises:
+        NoSuchAppError: There is none.
+        Exception: What the module raises when it is imported, or the factory, as it is.
+    """
+    module, colon, attribute = name.removesuffix("()").partition(":")
+    if not (module and colon and attribute):
+        msg = f"{name}: an app is named module:attribute, or module:factory()"
+        raise NoSuchAppError(msg)
+    try:
+        app: Any = import_module(module)
+    except ModuleNotFoundError as error:
+        msg = f"{name}: {error}. Is its folder on sys.path? {hint}".rstrip()
+        raise NoSuchAppError(msg) from error
+    try:
+        for part in attribute.split("."):
+            app = getattr(app, part)
+    except AttributeError as error:
+        msg = f"{name}: {error}"
+        raise NoSuchAppError(msg) from None
+    return app() if name.endswith("()") else app
 
 
 def name_of(app: Any) -> str:
