@@ -36,7 +36,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
-EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir())
+RECIPES = Path("examples/recipes")  # have an environment of their own: see the group in pyproject.toml
+EXAMPLES = sorted(path for path in Path("examples").glob("*") if path.is_dir() and path != RECIPES)
 
 # What is told pytest for a suite on a real server. This project's settings, which hold for what lies below and has none
 # of its own, leave the plugin out.
@@ -49,9 +50,10 @@ ON_HTTPX2 = PYTHONS[1]
 # What of the suite notices a file that is missing in the wheel: all names, each face, the plugin.
 WHEEL_SLICE = [f"tests/test_{each}.py" for each in ("project", "client", "sync", "pytest_plugin", "starlette")]
 
-# The Pythons on which this run has measured coverage, and those on which it has run the suite on httpx2.
+# The Pythons on which this run has measured coverage, has run the suite on httpx2, and has run the recipes.
 measured: list[str] = []
 ran_on_httpx2: list[str] = []
+ran_recipes: list[str] = []
 
 # One worker more than there are cores: many tests wait for a timeout, a thread or a program. ALL has the slow tests run
 # too, as the newest Python does. The others run those whose outcome may be another there: see tests/conftest.py.
@@ -90,11 +92,11 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Mypy, strict, for the oldest and the newest Python; pyright on what users see."""
-    session.install("-e", ".", *group("typing"))
+    session.install("-e", ".", *group("typing"), *group("recipes"))
     for version in (OLDEST, NEWEST):
         session.run("mypy", "--python-version", version)
     cache = {"MYPY_CACHE_DIR": str(Path(".mypy_cache").absolute())}  # it knows the libraries by now
-    for example in EXAMPLES:  # each is a project of its own, and has an `app` of its own
+    for example in (*EXAMPLES, RECIPES):  # each is a project of its own, and has an `app` of its own
         with session.chdir(example):
             settings = ("--config-file", "../../pyproject.toml", "--python-version", NEWEST)
             session.run("mypy", *settings, ".", env=cache)
@@ -235,13 +237,29 @@ def examples(session: nox.Session) -> None:
         *group("browser"), success_codes=[0, 1]
     )  # where it cannot be had, its example says that it is not run
     for example in EXAMPLES:
-        with session.chdir(example):
-            session.run("python", "-m", "pytest", *session.posargs)
-            for settings in sorted(Path().glob("pytest-*.ini")):  # the same suite, run by another plugin, on one server
-                one = ("-k", "not (hypercorn or anycorn)")
-                session.run("python", "-m", "pytest", "-c", str(settings), *one, *session.posargs)
+        run_example(session, example)
     with session.chdir("examples/quickstart"):  # on the other servers, and all of them: `nox -s live`
         session.run("python", "-m", *LIVE, "--asgi-live=uvicorn", *session.posargs)
+    session.notify("recipes")
+
+
+@nox.session(python=PYTHONS[:0:-1])
+def recipes(session: nox.Session) -> None:
+    """Run the recipes of the docs, on the newest Python that is there; simloop needs 3.12. `examples` asks for it."""
+    if ran_recipes:
+        session.skip(f"they have run on Python {ran_recipes[0]}")
+    ran_recipes.append(str(session.python))
+    session.install(".", *group("recipes"))
+    run_example(session, RECIPES)
+
+
+def run_example(session: nox.Session, example: Path) -> None:
+    """Run an example's suite in its folder, by each of its settings."""
+    with session.chdir(example):
+        session.run("python", "-m", "pytest", *session.posargs)
+        for settings in sorted(Path().glob("pytest-*.ini")):  # by another plugin, and on one server of several
+            one = ("-k", "not (hypercorn or anycorn)")
+            session.run("python", "-m", "pytest", "-c", str(settings), *one, *session.posargs)
 
 
 @nox.session
