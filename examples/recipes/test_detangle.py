@@ -17,7 +17,7 @@ def test_plain_runs_do_not_show_it() -> None:
         asyncio.run(change_while_somebody_reads())
 
 
-# Each exploration is by a strategy of its own choice, and by the same seed each time. Nothing is kept in a folder.
+# The same draws each time, and no folder with what was found before.
 explore = partial(detangle.explore, seed=1, database=False)
 
 
