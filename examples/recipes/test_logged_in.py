@@ -113,16 +113,29 @@ def to_provider(user: str | None) -> dict[str, httpx.AsyncBaseTransport]:
     return {PROVIDER: ASGITransport(create_provider(user))}
 
 
+def refuse(request: httpx.Request) -> httpx.Response:
+    """Stand in for the network, where no request is to go."""
+    msg = f"nothing is mounted for {request.url.host}"
+    raise httpx.ConnectError(msg)
+
+
+@pytest.fixture
+async def of_the_app(to_provider: dict[str, httpx.AsyncBaseTransport]) -> AsyncIterator[httpx.AsyncClient]:
+    """Make the client by which the app asks the provider, and nobody else."""
+    async with httpx.AsyncClient(mounts=to_provider, transport=httpx.MockTransport(refuse)) as client:
+        yield client
+
+
 @pytest.fixture
 async def browser(
-    running: ASGIApp, to_provider: dict[str, httpx.AsyncBaseTransport], monkeypatch: pytest.MonkeyPatch
+    running: ASGIApp,
+    to_provider: dict[str, httpx.AsyncBaseTransport],
+    of_the_app: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[AsyncClient]:
     """Make a client that follows the user's way, from the app to the provider and back."""
-    async with (
-        httpx.AsyncClient(mounts=to_provider) as of_the_app,
-        AsyncClient(running, mounts=to_provider, follow_redirects=True) as browser,
-    ):
-        monkeypatch.setitem(app.dependency_overrides, outgoing, lambda: of_the_app)
+    monkeypatch.setitem(app.dependency_overrides, outgoing, lambda: of_the_app)
+    async with AsyncClient(running, mounts=to_provider, follow_redirects=True) as browser:
         yield browser
 
 
@@ -153,12 +166,16 @@ async def test_a_login_that_somebody_else_began(browser: AsyncClient, running: A
 
 
 async def test_a_code_is_of_no_use_without_the_secret_of_the_session(
-    browser: AsyncClient, to_provider: dict[str, httpx.AsyncBaseTransport]
+    browser: AsyncClient, of_the_app: httpx.AsyncClient
 ) -> None:
     begun = await browser.get("/oauth/login", follow_redirects=False)
     assert begun.next_request is not None
     back = await browser.send(begun.next_request, follow_redirects=False)
     form = {"code": httpx.URL(back.headers["location"]).params["code"], "code_verifier": "a guess"}
-    async with httpx.AsyncClient(mounts=to_provider) as thief:
-        answer = await thief.post(f"{PROVIDER}/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET))
+    answer = await of_the_app.post(f"{PROVIDER}/token", data=form, auth=(CLIENT_ID, CLIENT_SECRET))
     assert (answer.status_code, answer.json()) == (400, {"detail": "invalid_grant"})
+
+
+async def test_the_app_reaches_nobody_else(of_the_app: httpx.AsyncClient) -> None:
+    with pytest.raises(httpx.ConnectError, match=r"nothing is mounted for login\.example\.evil"):
+        await of_the_app.get("https://login.example.evil/token")
