@@ -455,6 +455,11 @@ def test_two_who_listen_hear_of_all() -> None:
     both.opened(None)
     both.started(Observed())
     assert [len(recorder.records) for recorder in recorders] == [1, 1]
+    third = _recorder.Recorder()
+    three = observer.together(third, both)
+    assert three is not None
+    three.started(Observed())
+    assert [len(recorder.records) for recorder in (*recorders, third)] == [2, 2, 1]
 
 
 def test_a_request_without_a_host_has_none_in_its_command(face: Face) -> None:

@@ -66,7 +66,8 @@ class Several(Observer):
     def __init__(self, *observers: Observer) -> None:
         for event in _EVENTS:
             nothing = getattr(Observer, event)
-            methods = [getattr(each, event) for each in observers if getattr(type(each), event) is not nothing]
+            heard_by = [getattr(each, event) for each in observers]  # one of them may be several again
+            methods = [method for method in heard_by if getattr(method, "__func__", None) is not nothing]
             if methods:
                 setattr(self, event, methods[0] if len(methods) == 1 else _each_of(methods))
 
