@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import __version__
-from ._plugin import chaos
+from ._plugin import chaos, openapi_options
 from ._standins.names import REPLACEMENT, package_of
 from ._standins.run import VARIABLE, Run
 from ._standins.tally import told
@@ -101,6 +101,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     writes = "write the requests and sessions of all tests into this file, as HAR"
     parser.getgroup("asgi-testkit").addoption("--asgi-har", metavar="PATH", default=None, help=writes)
     chaos.add_options(parser)
+    openapi_options.add_options(parser)
     on = "run the apps of our clients on this server, in the test's loop: uvicorn, hypercorn, anycorn; or off"
     parser.getgroup("asgi-testkit").addoption("--asgi-live", metavar="SERVER", default=None, help=on)
     parser.addini(LIVE, f"{on}; as --asgi-live", default="")
@@ -126,6 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     one_of(LIFESPAN_SCOPE, SCOPES, config.getini(LIFESPAN_SCOPE))
     one_of(TRANSCRIPT, TRANSCRIPTS, wanted(config))
     chaos.seed_of(config)
+    openapi_options.begin(config)
     # The controller of pytest-xdist writes for all of its workers.
     for option in [] if hasattr(config, "workerinput") else asked_files(config):
         from ._plugin.files import FILES as KINDS

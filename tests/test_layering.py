@@ -46,6 +46,7 @@ OUTSIDE = {
     "concurrent": {"_blocking"},
     "anyio.from_thread": {"_blocking"},
     "anyio.to_thread": {"_blocking"},
+    "jsonschema_rs": {"_contract.validation"},
     "asgi_lifespan": {"_standins.asgi_lifespan"},
     "httpx_ws": {"_standins.httpx_ws"},
     "starlette": {"_standins.starlette"},

@@ -538,7 +538,8 @@ def test_without_the_flag_no_http_library_and_no_event_loop_is_imported(pytester
     rooms = {name.split(".")[1] for name in by_the_plugin if name.startswith("asgi_testkit._")}
     assert rooms == {"_types", "_standins", "_conversation", "_plugin"}  # of the third, what the tally listens to
     of_the_plugin = {name for name in by_the_plugin if name.startswith("asgi_testkit._plugin")}
-    assert of_the_plugin == {"asgi_testkit._plugin", "asgi_testkit._plugin.chaos"}  # which has options
+    of_options = {"asgi_testkit._plugin.chaos", "asgi_testkit._plugin.openapi_options"}
+    assert of_the_plugin == {"asgi_testkit._plugin", *of_options}
     assert not [
         name for name in by_the_plugin if name.startswith("asgi_testkit._conversation.") and "observer" not in name
     ]

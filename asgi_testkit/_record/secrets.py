@@ -38,9 +38,14 @@ class Secrets:
     def __init__(self) -> None:
         self._values: set[str] = set()
 
+    @staticmethod
+    def is_secret(name: str) -> bool:
+        """Whether a name is that of a secret."""
+        return _SECRET_NAME.search(name) is not None
+
     def add(self, name: str, value: Any) -> None:
         """Note a value, if its name is that of a secret."""
-        if _SECRET_NAME.search(name) and isinstance(value, str | int | float) and not isinstance(value, bool):
+        if self.is_secret(name) and isinstance(value, str | int | float) and not isinstance(value, bool):
             self._add(str(value))
 
     def _add(self, value: str) -> None:
