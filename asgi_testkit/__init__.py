@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._blocking.client import TestClient as TestClient
+    from ._blocking.hosts import Hosts as Hosts
+    from ._blocking.hosts import hosts as hosts
     from ._blocking.live_server import LiveServer as LiveServer
     from ._blocking.session import WebSocketSession as WebSocketSession
     from ._blocking.transport import BlockingExchange as BlockingExchange
@@ -59,6 +61,7 @@ _MODULES = {
     "BlockingExchange": "_blocking.transport",
     "ClientDisconnected": "_errors",
     "HTTPExchange": "_conversation.http",
+    "Hosts": "_blocking.hosts",
     "LifespanError": "_errors",
     "LifespanManager": "_client.lifespan",
     "LifespanTimeout": "_errors",
@@ -74,6 +77,7 @@ _MODULES = {
     "WebSocketDisconnect": "_errors",
     "WebSocketSession": "_blocking.session",
     "WrongEventLoopError": "_errors",
+    "hosts": "_blocking.hosts",
 }
 
 __all__ = list(_MODULES)

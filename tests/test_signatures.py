@@ -176,7 +176,7 @@ def public(kind: type) -> set[str]:
 
 
 #: What the class docstring of HTTPExchange calls public; the rest of it is the transport's.
-FOR_TESTS = {"scope", "done", "app_exception", "wait"}
+FOR_TESTS = {"scope", "done", "app_exception", "caused_by", "wait"}
 
 
 def test_the_blocking_exchange_offers_what_the_other_has_for_tests() -> None:

@@ -103,6 +103,11 @@ class ThreadHop(Hop):
         return self.loop.portal
 
     @property
+    def lost(self) -> bool:
+        """Whether the loop can answer no more."""
+        return not self._thread.is_alive()
+
+    @property
     def ended(self) -> bool:
         """Whether the loop has ended, or is about to."""
         return self.closed or not self._thread.is_alive()
@@ -187,7 +192,7 @@ class ThreadHop(Hop):
                 errand = call.inbox.get(timeout=min(patience, LOOK_INTERVAL))
             except Empty:
                 patience -= LOOK_INTERVAL
-                if not self._thread.is_alive():
+                if self.lost:
                     return
                 if call.can_move and call.withdraw():
                     self._stuck = True

@@ -179,17 +179,18 @@ class SharedLoops:
         self._process = os.getpid()
         self._loops: list[tuple[str, dict[str, Any], LoopThread]] = []
 
-    def get(self, backend: str, backend_options: Mapping[str, Any]) -> LoopThread:
+    def get(self, backend: str, backend_options: Mapping[str, Any], *, from_within: bool = True) -> LoopThread:
         """Return the loop for a configuration, which is that of ``anyio.run``.
 
-        It is one and the same, but while that stands still: a call made by what it waits for has to have another.
+        It is one and the same, but while that stands still: a call made by what it waits for has to have another. So
+        does one that is made on the loop's own thread; or, `from_within`, it gets that loop all the same, and is told.
         """
         with self._lock:
             self._notice_fork()
             self._loops = [known for known in self._loops if known[2].runs]
             for known_backend, known_options, loop in self._loops:
                 same = known_backend == backend and known_options == backend_options
-                if same and (loop.hop.here or not loop.hop.blocked):  # who calls from within is told
+                if same and (from_within if loop.hop.here else not loop.hop.blocked):
                     return loop
             loop = LoopThread(backend, backend_options)
             self._loops.append((backend, dict(backend_options), loop))

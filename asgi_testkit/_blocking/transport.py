@@ -211,7 +211,7 @@ class BlockingWireStream:
 class BlockingExchange:
     """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`.
 
-    For tests, four things are public: `scope`, `done`, `app_exception` and `wait`.
+    For tests, five things are public: `scope`, `done`, `app_exception`, `caused_by`, `wait`.
     """
 
     def __init__(self, conversation: Conversation, hop: Hop) -> None:
@@ -230,6 +230,14 @@ class BlockingExchange:
     def app_exception(self) -> BaseException | None:
         """What the app raised, as it is; None while it runs, or if it returned."""
         return self.conversation.app_exception
+
+    @property
+    def caused_by(self) -> Conversation | None:
+        """The request, or WebSocket, whose app has asked for this one; None if the test has.
+
+        It is that of the app's own side: look at its `scope`, `done` and `app_exception`, and do not await its `wait`.
+        """
+        return self.conversation.caused_by
 
     @property
     def done(self) -> bool:

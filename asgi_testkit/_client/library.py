@@ -35,7 +35,7 @@ Response = TypeVar("Response")
 Cookies = TypeVar("Cookies")
 
 #: Each with the library below it, that of its network streams.
-_LIBRARIES = {"httpx": "httpcore", "httpx2": "httpcore2"}
+LIBRARIES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
 
 class HTTPLibrary(Protocol):
@@ -43,10 +43,13 @@ class HTTPLibrary(Protocol):
 
     AsyncByteStream: type[httpx.AsyncByteStream]
     AsyncClient: type[httpx.AsyncClient]
+    AsyncHTTPTransport: type[httpx.AsyncHTTPTransport]
     BaseTransport: type[httpx.BaseTransport]
     ByteStream: type[httpx.ByteStream]
     Client: type[httpx.Client]
+    ConnectError: type[httpx.ConnectError]
     Cookies: type[httpx.Cookies]
+    HTTPTransport: type[httpx.HTTPTransport]
     Headers: type[httpx.Headers]
     LocalProtocolError: type[httpx.LocalProtocolError]
     ReadError: type[httpx.ReadError]
@@ -132,7 +135,7 @@ def base_in_library(kind: type) -> Any:
 
 def is_library(module: str) -> bool:
     """Whether a module of this name is one of the libraries, or is in it."""
-    return module.partition(".")[0] in _LIBRARIES
+    return module.partition(".")[0] in LIBRARIES
 
 
 #: What the library calls the troubles of a conversation.
@@ -155,7 +158,7 @@ def error_for(request: Any, trouble: Trouble, text: str) -> Exception:
 @lru_cache
 def network_of(library: HTTPLibrary) -> Any:
     """Return httpcore, or what the library has in its place."""
-    return Names(_LIBRARIES[library.ByteStream.__module__.partition(".")[0]])
+    return Names(LIBRARIES[library.ByteStream.__module__.partition(".")[0]])
 
 
 class OfLibrary:
@@ -183,5 +186,5 @@ def derived(kind: type[T], library: Any, base: str) -> type[T]:
 
 #: httpx; or httpx2, where that was put into its place before.
 HTTPX = bound(httpx.__name__)
-for _name in {module.__name__ for module in map(sys.modules.get, _LIBRARIES) if module is not None}:
+for _name in {module.__name__ for module in map(sys.modules.get, LIBRARIES) if module is not None}:
     bound(_name)

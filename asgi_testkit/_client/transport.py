@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn
 import anyio
 import httpx
 
-from .._conversation import observer
+from .._conversation import causes, observer
 from .._conversation.conversation import Conversation
 from .._conversation.draws import Numbers, faults_between, wanted
 from .._conversation.http import HTTPExchange
 from .._conversation.loop import HomeLoop, cancellation_may_be_pending, checkpoint
+from .._conversation.observer import Observer
 from .._conversation.opening import Opening
 from .._conversation.websocket import WebSocketConnection
 from .._errors import tell_beside
@@ -48,6 +49,9 @@ class AppTransport(Recording, Generic[Request, Response]):
 
     #: Whether it takes the place of another package's.
     stand_in: ClassVar[bool] = False
+
+    #: Why its requests stay in-process where a run of tests is to go to a server, if it has no gateway.
+    in_process: str = "over a transport of its own"
 
     #: Whether a request may be a WebSocket handshake by its headers.
     knows_handshakes: ClassVar[bool] = True
@@ -208,15 +212,29 @@ class AppTransport(Recording, Generic[Request, Response]):
     def _opening(self, call: SingleCallable, request: httpx.Request, scope: Scope, options: ExchangeOptions) -> Opening:
         timeouts = timeouts_of(request.extensions)
         make_error = partial(error_for, request)
-        heard_by = observer.current
+        cause = causes.current()
+        recorders: tuple[Observer, ...] = ()
         if self._recorder is not None or options.recorder is not None:
-            heard_by = observer.together(options.recorder, self._recorder, heard_by)
-        settled = self._unsettled.discard
-        opening = Opening(call, scope, options, timeouts, make_error, settled, heard_by, self.stand_in)
+            recorders = tuple(filter(None, [options.recorder, self._recorder]))
+        if cause is not None:
+            recorders = tuple(dict.fromkeys([*recorders, *cause.recorders]))
+        heard_by = observer.together(*recorders, observer.current) if recorders else observer.current
+        opening = Opening(
+            call,
+            scope,
+            options,
+            timeouts,
+            make_error,
+            self._unsettled.discard,
+            heard_by,
+            self.stand_in,
+            cause=cause,
+            recorders=recorders,
+        )
         if self.gateway is not None:
             opening = forwarded(opening, self.gateway, request)
         elif run.current is not None:
-            run.current.in_process["over a transport of its own"] += 1
+            run.current.in_process[self.in_process] += 1
         asked = wanted(options.faults) if opening.elsewhere is None else ()
         if not asked:
             return opening

@@ -13,10 +13,11 @@ from .._errors import ALWAYS_RAISED, ApplicationStuckError, ASGIProtocolError
 from .._protocol.options import ExchangeOptions, duration
 from .._protocol.scope import spec_version
 from .._types import Message, Scope, T
+from . import causes
 from .departure import is_departure, tell_failure
 from .errors import Trouble
 from .loop import HomeLoop, cancelled_for_good, checkpoint, one_round
-from .observer import call
+from .observer import Observer, call
 from .opening import Opening
 from .presence import Presence
 from .task import IndependentTask
@@ -42,6 +43,8 @@ class Conversation(Presence, ABC):
         closed: Whether the client has let go.
         stand_in: Whether the client takes the place of another package's.
         faults: What stands between the app and this; None for nothing.
+        cause: The call of an app that has asked for it; None if a test has.
+        recorders: Who keeps it, and what it is the cause of, for a client of its own.
     """
 
     #: What errors call it, as opposed to its name.
@@ -76,6 +79,8 @@ class Conversation(Presence, ABC):
         self.stand_in: bool = opening.stand_in
         self._elsewhere = opening.elsewhere
         self.faults: Faults[Any] | None = opening.faults
+        self.cause: causes.Cause | None = opening.cause
+        self.recorders: tuple[Observer, ...] = opening.recorders
         self._for_app = Wakeup()
         self.for_client: Wakeup = Wakeup()
         self._raises_after_disconnect: bool = spec_version(self.scope) >= (2, 4)
@@ -94,6 +99,11 @@ class Conversation(Presence, ABC):
     def app_returned(self) -> bool:
         """Whether the app has ended by returning."""
         return self._task.returned
+
+    @property
+    def caused_by(self) -> Conversation | None:
+        """The request, or WebSocket, whose app has asked for this one; None if the test has."""
+        return self.cause if isinstance(self.cause, Conversation) else None
 
     @property
     def done(self) -> bool:
@@ -136,6 +146,7 @@ class Conversation(Presence, ABC):
     # The client's side
 
     def _call_app(self) -> Awaitable[None]:
+        causes.begin(self)
         if self.faults is not None:
             return self.faults.call(self._app, self, self._observer)
         if self._observer is None:

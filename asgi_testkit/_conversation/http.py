@@ -34,7 +34,7 @@ _READ_AHEAD = 4 * 1024 * 1024
 class HTTPExchange(Conversation):
     """One request to the app and its response. ``response.extensions["asgi"]`` is this object.
 
-    For tests, four things are public: `scope`, `done`, `app_exception` and `wait`.
+    For tests, five things are public: `scope`, `done`, `app_exception`, `caused_by`, `wait`.
 
     Attributes:
         scope: The scope that the app was called with, and that it may have changed.

@@ -14,7 +14,7 @@ from .._protocol.app import as_single_callable, name_of
 from .._protocol.lifespan import LifespanState, State
 from .._protocol.options import duration
 from .._types import ASGIApp, LifespanMode, Message, Receive, Scope, Send, SingleCallable
-from . import observer
+from . import causes, observer
 from .loop import HomeLoop, checkpoint
 from .observer import Observer
 from .task import IndependentTask
@@ -87,6 +87,11 @@ class Lifespan:
         return self._task is not None and self._task.returned
 
     @property
+    def recorders(self) -> tuple[Observer, ...]:
+        """Who keeps it, and what it is the cause of, for its owner."""
+        return () if self.listener is None else (self.listener,)
+
+    @property
     def running(self) -> bool:
         """Whether the app was started up, and has not been shut down."""
         return self.supported and not self._running_task.done
@@ -154,6 +159,7 @@ class Lifespan:
     # The app's side
 
     def _call_app(self) -> Awaitable[None]:
+        causes.begin(self)
         if self._observer is None:
             return self._call(self.scope, self._receive, self._send)
         return observer.call(self._call, self, self._receive, self._send, self._observer)

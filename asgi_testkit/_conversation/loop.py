@@ -158,9 +158,35 @@ class HomeLoop:
         return current_loop() is self._loop
 
     @property
+    def runs_here(self) -> bool:
+        """Whether it runs in this thread; any loop, or none, may."""
+        try:
+            return self.here
+        except (RuntimeError, ImportError):  # none does; and there may be no trio
+            return False
+
+    def is_same_as(self, other: HomeLoop) -> bool:
+        """Whether it is the same loop."""
+        return self._loop is other._loop
+
+    @property
+    def backend(self) -> str:
+        """What `anyio.run` calls its kind."""
+        return "asyncio" if hasattr(self._loop, "is_closed") else "trio"
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Have it call a function; in any thread.
+
+        Raises:
+            RuntimeError: It has ended.
+        """
+        call = self._loop.call_soon_threadsafe if self.backend == "asyncio" else self._loop.run_sync_soon
+        call(function)
+
+    @property
     def ended(self) -> bool:
         """Whether it has ended."""
-        if hasattr(self._loop, "is_closed"):
+        if self.backend == "asyncio":
             return bool(self._loop.is_closed())
         try:
             self._loop.run_sync_soon(bool)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .._protocol.options import ExchangeOptions
 from .._types import Scope, SingleCallable
+from .causes import Cause
 from .errors import MakeError
 from .observer import Observer
 
@@ -40,6 +41,8 @@ class Opening(NamedTuple):
         elsewhere: The app, where what is called is not that, and it runs elsewhere.
         known: What there is to know of the response besides what was sent; it is filled meanwhile.
         faults: What stands between the app and the conversation; None for nothing.
+        cause: The call of an app that asks for it; None if a test does.
+        recorders: Who keeps it, and what it will be the cause of, for a client of its own.
     """
 
     app: SingleCallable
@@ -53,3 +56,5 @@ class Opening(NamedTuple):
     elsewhere: Elsewhere | None = None
     known: Mapping[str, Any] = MappingProxyType({})
     faults: Faults[Any] | None = None
+    cause: Cause | None = None
+    recorders: tuple[Observer, ...] = ()

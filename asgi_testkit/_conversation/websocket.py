@@ -29,8 +29,8 @@ _GOING_AWAY = 1001
 class WebSocketConnection(Conversation):
     """One WebSocket connection to the app, message by message. ``response.extensions["asgi"]`` is this object.
 
-    For tests, four things are public: `scope`, `done`, `app_exception` and `wait`. The rest serves one client, be it a
-    session or the wire. What one of its methods raises, the next would raise again.
+    For tests, five things are public: `scope`, `done`, `app_exception`, `caused_by`, `wait`. The rest serves one
+    client, be it a session or the wire. What one of its methods raises, the next would raise again.
 
     Attributes:
         scope: The scope that the app was called with, and that it may have changed.

@@ -6,9 +6,10 @@ from collections.abc import Awaitable
 from itertools import count
 from typing import Any
 
-from .._conversation import observer
+from .._conversation import causes, observer
 from .._conversation.departure import names_departure
-from .._conversation.loop import checkpoint
+from .._conversation.loop import HomeLoop, checkpoint
+from .._conversation.observer import Observer
 from .._conversation.task import IndependentTask
 from .._types import Message, Receive, Scope, Send, SingleCallable
 
@@ -22,6 +23,7 @@ class Visit:
     Attributes:
         scope: The scope that the app was called with.
         stand_in: Whether the client takes the place of another package's: not told here.
+        recorders: Who keeps it for a client of its own: nobody.
         started: Whether the app has begun to answer: with a response, or by accepting a handshake.
         complete: Whether it has sent the end of its response.
         closed: Code and reason of its ``websocket.close``.
@@ -31,6 +33,7 @@ class Visit:
     """
 
     stand_in: bool = False
+    recorders: tuple[Observer, ...] = ()
     started: bool = False
     complete: bool = False
     closed: tuple[Any, Any] | None = None
@@ -39,10 +42,17 @@ class Visit:
     unread: int = 0
     _task: IndependentTask[Any] | None = None
 
-    def __init__(self, app: SingleCallable, scope: Scope) -> None:
-        """Prepare it; `scope` is what the app is to have as its own: its state and its root path stay."""
+    def __init__(self, app: SingleCallable, scope: Scope, conversation: causes.Cause | None = None) -> None:
+        """Prepare it.
+
+        Args:
+            app: The app.
+            scope: What the app is to have as its own: its state and its root path stay.
+            conversation: The conversation of ours that the call is a part of; None for that of a guest.
+        """
         self.scope: Scope = scope
         self._app = app
+        self._conversation = conversation
 
     @property
     def begun(self) -> bool:
@@ -63,6 +73,12 @@ class Visit:
     def app_returned(self) -> bool:
         """Whether the app has ended by returning."""
         return self._task is not None and self._task.returned
+
+    @property
+    def home(self) -> HomeLoop:
+        """The event loop that the app is called in."""
+        assert self._task is not None
+        return HomeLoop("call", self._task.loop)
 
     def where(self) -> str:
         """Say, for an error, where the app is suspended."""
@@ -112,6 +128,8 @@ class Visit:
             raise RuntimeError(msg) from error
 
     def _call(self, receive: Receive, send: Send) -> Awaitable[Any]:
+        causes.begin(self._conversation or self)
+
         async def heard() -> Message:
             self.listening += 1
             try:
@@ -161,9 +179,12 @@ class Tap:
         self._numbers = count(1)
 
     def expect(self, app: SingleCallable, scope: Scope) -> tuple[Visit, tuple[bytes, bytes]]:
-        """Return the call of an app that is to come, and the header that a request has to have for that."""
+        """Return the call of an app that is to come, and the header that a request has to have for that.
+
+        The conversation that it is a part of asks for it.
+        """
         number = str(next(self._numbers)).encode()
-        visit = self._expected[number] = Visit(app, scope)
+        visit = self._expected[number] = Visit(app, scope, causes.current())
         return visit, (HEADER, number)
 
     def forget(self, header: tuple[bytes, bytes]) -> None:

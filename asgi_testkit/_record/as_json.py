@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +27,9 @@ def conversations(recorder: Recorder) -> list[dict[str, Any]]:
     records = list(recorder.records)
     for record in records:
         learn(recorder.secrets, record)
-    plain = json.loads(json.dumps([as_json(record) for record in records]))  # an app may send a status that is an enum
+    plain = json.loads(
+        json.dumps([as_json(record, records) for record in records])
+    )  # an app may send a status that is an enum
     kept: list[dict[str, Any]] = _masked(plain, recorder.secrets)
     return kept
 
@@ -45,11 +47,13 @@ def _is_ours(key: str, value: Any) -> bool:
     return key in _OURS or (key == "type" and value.startswith(_NAMED_BY_ASGI))
 
 
-def as_json(record: Record) -> dict[str, Any]:
-    """Return a conversation as JSON has it."""
+def as_json(record: Record, kept: Collection[Record]) -> dict[str, Any]:
+    """Return a conversation as JSON has it; `kept` are all of them."""
     host, port = record.server
     return {
         "schema": SCHEMA,
+        "number": record.number,
+        "caused_by": record.cause.number if record.cause is not None and record.cause in kept else None,
         "kind": record.kind,
         "method": record.method,
         "scheme": record.scheme,

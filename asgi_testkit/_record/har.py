@@ -33,7 +33,9 @@ def har(pages: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Any]:
     entries = []
     for number, (title, conversations) in enumerate(pages.items()):
         page = f"page_{number}"
-        own = [_entry(each, page) for each in conversations if each["kind"] != "lifespan"]
+        kept = list(conversations)
+        causes = {each["number"]: each for each in kept}
+        own = [_entry(each, page, causes.get(each["caused_by"])) for each in kept if each["kind"] != "lifespan"]
         if own:
             began = min(entry["startedDateTime"] for entry in own)
             told.append({"startedDateTime": began, "id": page, "title": title, "pageTimings": {}})
@@ -49,7 +51,7 @@ def _creator() -> dict[str, str]:
         return {"name": "asgi-testkit", "version": ""}
 
 
-def _entry(told: Mapping[str, Any], page: str) -> dict[str, Any]:
+def _entry(told: Mapping[str, Any], page: str, cause: Mapping[str, Any] | None) -> dict[str, Any]:
     messages = told["messages"]
     started = next((each["at_ms"] for each in messages if each["type"].endswith((".start", ".accept"))), None)
     lasted = told["lasted_ms"] if told["lasted_ms"] is not None else max([0.0, *(each["at_ms"] for each in messages)])
@@ -76,19 +78,25 @@ def _entry(told: Mapping[str, Any], page: str) -> dict[str, Any]:
             for each in messages
             if each["type"] in {"websocket.receive", "websocket.send"}
         ]
+    if cause is not None:
+        entry["comment"] = f"caused by {cause['method']} {_url(cause)}"
     if told["client"]:
         entry["response"]["_error"] = told["client"].partition("\n")[0]
     return entry
 
 
+def _url(told: Mapping[str, Any]) -> str:
+    hosts = _values(told["headers"], "host")
+    return f"{told['scheme']}://{hosts[0] if hosts else told['server'][0]}{told['target']}"
+
+
 def _request(told: Mapping[str, Any]) -> dict[str, Any]:
     headers = told["headers"]
     body = [each for each in told["messages"] if each["type"] == "http.request" and each["data"]]
-    hosts = [value for name, value in headers if name.lower() == "host"]
     query = told["target"].partition("?")[2]
     request: dict[str, Any] = {
         "method": told["method"],
-        "url": f"{told['scheme']}://{hosts[0] if hosts else told['server'][0]}{told['target']}",
+        "url": _url(told),
         "httpVersion": _HTTP_VERSION,
         "cookies": [pair for value in _values(headers, "cookie") for pair in _cookies(value)],
         "headers": _named(headers),

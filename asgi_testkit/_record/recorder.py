@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -94,6 +95,8 @@ class Record:
         left_by: What the client's block was left by; "" for nothing.
         lasted: Seconds until the app ended; None while it runs.
         faults: What stood between the app and the client; "" for nothing.
+        number: It was the first, the second, ... of those that a recorder has kept since it last forgot them.
+        cause: The conversation whose app has asked for it; None for none, or for one that nobody has kept.
     """
 
     dropped: int = 0
@@ -106,6 +109,8 @@ class Record:
     left_by: str = ""
     lasted: float | None = None
     faults: str = ""
+    number: int = 0
+    cause: Record | None = None
 
     def __init__(self, conversation: Observed) -> None:
         """Begin with what is kept of a scope, whatever a test has put there."""
@@ -193,13 +198,23 @@ class Recorder(Observer):
         self.records: deque[Record] = deque(maxlen=CONVERSATIONS_KEPT)
         self.secrets: Secrets = Secrets()
         self._of: dict[int, Record] = {}  # by the id of a conversation that goes on
+        self._numbers = count(1)
 
     def started(self, conversation: Observed) -> None:
         """Begin a record."""
         record = self._of[id(conversation)] = Record(conversation)
+        record.number = next(self._numbers)
+        if isinstance(conversation, Conversation):
+            if conversation.cause is not None:
+                record.cause = self._record_of(conversation.cause)
+            if conversation.faults is not None:
+                record.faults = conversation.faults.told
         self.records.append(record)
-        if isinstance(conversation, Conversation) and conversation.faults is not None:
-            record.faults = conversation.faults.told
+
+    def _record_of(self, conversation: Observed) -> Record | None:
+        going_on = self._of.get(id(conversation))  # it may have begun before the others were forgotten
+        known = [*self.records, *([] if going_on is None else [going_on])]
+        return next((record for record in reversed(known) if record.conversation() is conversation), None)
 
     def received(self, conversation: Observed, message: Message) -> None:
         """Keep a message to the app."""
@@ -253,6 +268,7 @@ class Recorder(Observer):
     def forget(self) -> None:
         """Forget what has been said. What goes on is heard as before."""
         self.records.clear()
+        self._numbers = count(1)
         for number, record in list(self._of.items()):
             if record.conversation() is None:
                 del self._of[number]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple, Self
 
+from .._protocol.hosts import DEFAULT_PORTS
 from .recorder import BODY_KEPT, Event, Record, Recorder
 from .secrets import Secrets
 
@@ -26,11 +27,13 @@ _SHOWN_HEADERS = (b"content-type", b"location", b"set-cookie")
 def transcript(recorder: Recorder, *, leave_out: int = 0) -> str:
     """Return what a recorder has kept as text, its secrets masked, without the first so many conversations."""
     recorder.look()
-    records = list(recorder.records)[leave_out:]
+    kept = list(recorder.records)
+    names, records = Names.among(kept), kept[leave_out:]
     secrets = recorder.secrets
     for record in records:
         learn(secrets, record)
-    text = writable(secrets.masked("\n".join(line for record in records for line in lines_of(record))))
+    lines = (line for record in records for line in lines_of(record, names))
+    text = writable(secrets.masked("\n".join(lines)))
     if len(text) <= LONGEST:
         return text
     return "... (the beginning is left out)\n" + text[-LONGEST:].partition("\n")[2]
@@ -65,9 +68,45 @@ def content_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return values[0] if values else ""
 
 
-def lines_of(record: Record) -> Iterator[str]:
+class Names(NamedTuple):
+    """What conversations are called, so that one can be told from the others.
+
+    Attributes:
+        kept: All of them.
+        numbered: Whether they have numbers: one is the cause of another.
+        with_host: Whether their hosts are named: there are several.
+    """
+
+    kept: list[Record]
+    numbered: bool
+    with_host: bool
+
+    @classmethod
+    def among(cls, kept: list[Record]) -> Self:
+        """Return those for these conversations."""
+        caused_by = [record.cause for record in kept if record.cause is not None]
+        hosts = {str(record.server[0]) for record in (*kept, *caused_by) if record.kind != "lifespan"}
+        return cls(kept, bool(caused_by), len(hosts) > 1)
+
+    def of(self, record: Record) -> str:
+        """Return that of one."""
+        number = f"{record.number}. " if self.numbered and record in self.kept else ""
+        if record.kind == "lifespan":
+            return f"{number}lifespan"
+        verb = "WebSocket" if record.kind == "websocket" else record.method
+        return f"{number}{verb} {self._base(record)}{record.target.decode('latin-1')}"
+
+    def _base(self, record: Record) -> str:
+        host, port = record.server
+        default = port is None or port == DEFAULT_PORTS.get(record.scheme)
+        return f"{record.scheme}://{host}{'' if default else f':{port}'}" if self.with_host else ""
+
+
+def lines_of(record: Record, names: Names) -> Iterator[str]:
     """Yield the lines that tell of a conversation."""
-    yield heading(record)
+    yield heading(record, names)
+    if record.cause is not None:
+        yield f"             caused by {names.of(record.cause)}"
     if record.faults:
         yield f"             faults: {record.faults}"
     for _, events in groupby(record.first, key=_kind_of_chunk):
@@ -89,18 +128,18 @@ def lines_of(record: Record) -> Iterator[str]:
         yield f"  {curl(record)}"
 
 
-def heading(record: Record) -> str:
+def heading(record: Record, names: Names) -> str:
     """Return the line that a conversation begins with."""
-    target = record.target.decode("latin-1")
+    named = names.of(record)
     app = {"running": "the app still runs", "cancelled": "the app was cancelled"}
     ended = app.get(record.outcome, f"the app {record.outcome}")
     if record.kind == "lifespan":
-        return f"lifespan  ({ended})"
+        return f"{named}  ({ended})"
     status = record.status
     if record.kind == "websocket":
         denied = "" if status is None else f"  ->  {status}"
-        return f"WebSocket {target}{denied}  ({ended})"
-    return f"{record.method} {target}  ->  {'no response' if status is None else status}  ({ended})"
+        return f"{named}{denied}  ({ended})"
+    return f"{named}  ->  {'no response' if status is None else status}  ({ended})"
 
 
 def _kind_of_chunk(event: Event) -> tuple[bool, str] | int:
