@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from configparser import RawConfigParser
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
@@ -24,6 +24,7 @@ from ._standins.tally import told
 
 if TYPE_CHECKING:
     from ._blocking.client import TestClient
+    from ._blocking.hosts import Hosts
     from ._client.lifespan import LifespanManager
     from ._plugin.current_test import CurrentTest
     from ._plugin.fixtures import Portal
@@ -53,6 +54,9 @@ SCOPES = ("function", "class", "module", "package", "session")
 
 #: What the fixtures are called.
 FIXTURES = {"asgi_app", "asgi_client_options", "asgi_lifespan", "asgi_client", "asgi_test_client"}
+
+#: The one that needs no app, and goes with any runner.
+HOSTS = "asgi_hosts"
 
 #: What is left alone, and what does more in its place.
 LEFT_ALONE = {
@@ -163,7 +167,8 @@ def current_test(item: pytest.Item) -> CurrentTest | None:
     config = item.config
     if CURRENT not in config.stash:
         seed = chaos.seed_of(config)
-        if seed is None and "asgi_testkit._conversation.task" not in sys.modules and not uses_fixtures(item):
+        used = uses_fixtures(item) or HOSTS in getattr(item, "fixturenames", ())
+        if seed is None and "asgi_testkit._conversation.task" not in sys.modules and not used:
             return None
         from ._plugin.current_test import CurrentTest
 
@@ -256,6 +261,14 @@ def asgi_test_client(
     from ._plugin.fixtures import test_client
 
     yield from test_client(request, asgi_app, asgi_client_options, lifespan_of_app)
+
+
+@pytest.fixture
+def asgi_hosts() -> Iterator[Callable[..., Hosts]]:
+    """A function, which is called as hosts is: apps answer what others ask for by httpx, until the test ends."""
+    from ._plugin.hosts import held_hosts
+
+    yield from held_hosts()
 
 
 def uses_fixtures(item: pytest.Item) -> bool:

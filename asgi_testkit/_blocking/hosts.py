@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
-from .._client import hosts as _entered
-from .._client.hosts import Services, awaited, destination
+from .._client.hosts import Services, awaited, destination, entered
 from .._client.library import HTTPLibrary, library_of
 from .._client.outgoing import Outgoing
 from .._client.transport import AppTransport
@@ -83,7 +82,7 @@ class Hosts:
 
     @property
     def _holds(self) -> bool:
-        return self._services in _entered.entered
+        return self._services in entered.now
 
     def __enter__(self) -> Self:
         """Lead requests to the apps, and let no other one out, in the whole process.
@@ -95,9 +94,8 @@ class Hosts:
             if self._holds:
                 msg = f"{self!r} cannot be entered twice at a time"
                 raise RuntimeError(msg)
-            if not _entered.entered:
+            if entered.enter(self._services):
                 _outgoing.start()
-            _entered.entered = (*_entered.entered, self._services)
         return self
 
     def __exit__(
@@ -144,8 +142,7 @@ class Hosts:
 
     def _leave(self) -> None:
         with _lock:
-            _entered.entered = tuple(each for each in _entered.entered if each is not self._services)
-            if not _entered.entered:
+            if self._holds and entered.leave(self._services):
                 _outgoing.stop()
 
     def _settle_blocking(self, reason: BaseException | None) -> None:

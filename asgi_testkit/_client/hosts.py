@@ -65,8 +65,28 @@ def _transport_to(host: str, app: Any, *, raise_app_exceptions: bool) -> AppTran
     return transport
 
 
-#: Those that hold now, the innermost last.
-entered: tuple[Services, ...] = ()
+class Levels:
+    """Those services that hold now, in the whole process.
+
+    Attributes:
+        now: The innermost last.
+    """
+
+    def __init__(self) -> None:
+        self.now: tuple[Services, ...] = ()
+
+    def enter(self, services: Services) -> bool:
+        """Have services hold. Return whether no others do."""
+        self.now = (*self.now, services)
+        return len(self.now) == 1
+
+    def leave(self, services: Services) -> bool:
+        """Have services hold no longer. Return whether no others do."""
+        self.now = tuple(each for each in self.now if each is not services)
+        return not self.now
+
+
+entered = Levels()
 
 
 def destination(request: Any) -> AppTransport[Any, Any] | None:
@@ -75,7 +95,7 @@ def destination(request: Any) -> AppTransport[Any, Any] | None:
     Raises:
         httpx.ConnectError: It is for neither.
     """
-    levels = entered
+    levels = entered.now
     url = request.url
     names = {name.removesuffix(".") for name in (url.host.lower(), url.raw_host.decode("ascii").lower())}
     port = url.port or DEFAULT_PORTS.get(url.scheme)
