@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
-from .._client.hosts import Services, awaited, destination, entered
+from .._client.hosts import Services, awaited, entered
 from .._client.library import HTTPLibrary, library_of
 from .._client.outgoing import Outgoing
 from .._client.transport import AppTransport
@@ -49,7 +49,7 @@ def blocking(before: Any) -> Any:
     """Return what takes the place of the method by which blocking clients send requests to the network."""
 
     def handle_request(transport: Any, request: Any) -> Any:
-        way = destination(request)
+        way = entered.destination(request)
         if way is None:
             return before(transport, request)
         http = library_of(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._protocol.hosts import DEFAULT_PORTS, HostPattern, host_pattern
 from .._types import ASGIApp
@@ -65,6 +65,16 @@ def _transport_to(host: str, app: Any, *, raise_app_exceptions: bool) -> AppTran
     return transport
 
 
+#: Where a request goes: the way to an app; None is the network.
+Destination: TypeAlias = AppTransport[Any, Any] | None
+
+#: What decides on that: of a URL, the scheme, the host, and the port.
+Key: TypeAlias = tuple[str, bytes, int | None]
+
+#: For how many of these it is remembered.
+_REMEMBERED = 1024
+
+
 class Levels:
     """Those services that hold now, in the whole process.
 
@@ -74,28 +84,40 @@ class Levels:
 
     def __init__(self) -> None:
         self.now: tuple[Services, ...] = ()
+        self._known: dict[Key, Destination] = {}
 
     def enter(self, services: Services) -> bool:
         """Have services hold. Return whether no others do."""
-        self.now = (*self.now, services)
+        self._change((*self.now, services))
         return len(self.now) == 1
 
     def leave(self, services: Services) -> bool:
         """Have services hold no longer. Return whether no others do."""
-        self.now = tuple(each for each in self.now if each is not services)
+        self._change(tuple(each for each in self.now if each is not services))
         return not self.now
 
+    def _change(self, now: tuple[Services, ...]) -> None:
+        self.now = now
+        self._known = {}  # last: what another thread has looked up before goes into the other one
 
-entered = Levels()
+    def destination(self, request: Any) -> Destination:
+        """Return where a request goes.
+
+        Raises:
+            httpx.ConnectError: Nowhere.
+        """
+        url = request.url
+        known, key = self._known, (url.scheme, url.raw_host, url.port)
+        try:
+            return known[key]
+        except KeyError:
+            found = _look_up(self.now, request)
+        if len(known) < _REMEMBERED:
+            known[key] = found
+        return found
 
 
-def destination(request: Any) -> AppTransport[Any, Any] | None:
-    """Return the way to the app that a request is for; None for the network.
-
-    Raises:
-        httpx.ConnectError: It is for neither.
-    """
-    levels = entered.now
+def _look_up(levels: tuple[Services, ...], request: Any) -> Destination:
     url = request.url
     names = {name.removesuffix(".") for name in (url.host.lower(), url.raw_host.decode("ascii").lower())}
     port = url.port or DEFAULT_PORTS.get(url.scheme)
@@ -108,6 +130,9 @@ def destination(request: Any) -> AppTransport[Any, Any] | None:
     if not levels or any(services.allows_all for services in levels):
         return None
     raise library_of(request).ConnectError(_complaint(request, levels), request=request)
+
+
+entered = Levels()
 
 
 def _complaint(request: Any, levels: tuple[Services, ...]) -> str:
@@ -125,7 +150,7 @@ def awaited(before: Any) -> Any:
     """Return what takes the place of the method by which awaited clients send requests to the network."""
 
     async def handle_async_request(transport: Any, request: Any) -> Any:
-        way = destination(request)
+        way = entered.destination(request)
         return await (before(transport, request) if way is None else way.handle_async_request(request))
 
     return handle_async_request

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.command_line import matches, positive, show
 
-from . import awaited, blocking, imports, leaks, live, memory, report, transcripts, websocket
+from . import awaited, blocking, hosts, imports, leaks, live, memory, report, transcripts, websocket
 from .rounds import Case, Settings
 
 CASES: list[Case] = [
@@ -23,6 +23,7 @@ CASES: list[Case] = [
     *leaks.CASES,
     *transcripts.CASES,
     *live.CASES,
+    *hosts.CASES,
 ]
 
 
