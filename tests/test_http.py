@@ -149,6 +149,11 @@ async def test_a_fake_for_the_app_s_own_calls_is_not_for_the_client(
         assert response.read()
 
 
+def test_a_class_that_another_package_calls_its_own_is_still_the_library_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpx.BaseTransport, "__module__", "openai")  # which does that to httpx2's
+    assert Names(httpx.__name__).BaseTransport is httpx.BaseTransport
+
+
 @LIBRARIES
 def test_a_fake_that_is_there_when_a_name_is_first_asked_for_is_told(
     library: Any, monkeypatch: pytest.MonkeyPatch

@@ -78,7 +78,7 @@ class Names:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(import_module(self._module), name)
-        if getattr(value, "__module__", self._module).partition(".")[0] != self._module:
+        if getattr(value, "__module__", self._module).partition(".")[0] != self._module and not _is_root(value, name):
             msg = (
                 f"{self._module}.{name} is {value!r}, which a test has put there. "
                 "Import what you need of asgi_testkit before you patch, at the top of the test module or conftest.py"
@@ -86,6 +86,14 @@ class Names:
             raise ImportError(msg)
         setattr(self, name, value)
         return value
+
+
+def _is_root(value: Any, name: str) -> bool:
+    """Whether a value is a class of this name, and derived from none, as one of the library's may be.
+
+    It need not say that it is of the library: openai has some of httpx2's say that they are its own.
+    """
+    return isinstance(value, type) and value.__name__ == name and value.__bases__ == (object,)
 
 
 @lru_cache
