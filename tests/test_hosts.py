@@ -14,6 +14,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx
 import httpx2
+import httpx_ws
 import pytest
 
 from asgi_testkit import (
@@ -32,11 +33,11 @@ from asgi_testkit._blocking.hop import LoopHasEndedError
 from asgi_testkit._conversation.loop import HomeLoop, current_loop
 
 from .faces import Face
-from .messages import Gate, body, hello, live, start
+from .messages import Gate, body, echo, hello, live, start
 from .places import Place
 
 #: What the apps here are: the libraries by which they ask, and how they do it.
-LIBRARIES: list[Any] = [httpx, httpx2]
+LIBRARIES: list[Any] = [*dict.fromkeys((httpx, httpx2))]  # one may stand in for the other
 WAYS = ["awaited", "in a worker thread", "blocking the loop"]
 
 
@@ -534,3 +535,30 @@ def test_a_host_has_one_app() -> None:
         hosts({"http://a.b": hello})
     with pytest.raises(ValueError, match=r"^allow=: 'http://a.b' names no host"):
         hosts(allow=["http://a.b"])
+
+
+# WebSockets
+
+
+@pytest.mark.anyio
+async def test_a_websocket_of_httpx_ws_leads_to_an_app() -> None:
+    async with hosts({"chat.internal": echo}), httpx.AsyncClient() as client:
+        options: Any = {"keepalive_ping_interval_seconds": None}
+        async with httpx_ws.aconnect_ws("http://chat.internal/room", client, **options) as session:
+            await session.send_text("hello")
+            assert await session.receive_text() == "hello"
+
+
+@pytest.mark.anyio
+async def test_a_websocket_of_httpx2_leads_to_an_app() -> None:
+    client = httpx2.AsyncClient()
+    async with hosts({"chat.internal": echo}), client, client.websocket("ws://chat.internal/room") as session:
+        await session.send_text("hello")
+        assert await session.receive_text() == "hello"
+
+
+def test_a_blocking_websocket_leads_to_an_app() -> None:
+    client = httpx2.Client()
+    with hosts({"chat.internal": echo}), client, client.websocket("ws://chat.internal/room") as session:
+        session.send_text("hello")
+        assert session.receive_text() == "hello"

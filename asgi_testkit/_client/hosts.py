@@ -108,10 +108,9 @@ class Levels:
         """
         url = request.url
         known, key = self._known, (url.scheme, url.raw_host, url.port)
-        try:
+        if key in known:
             return known[key]
-        except KeyError:
-            found = _look_up(self.now, request)
+        found = _look_up(self.now, request)
         if len(known) < _REMEMBERED:
             known[key] = found
         return found
