@@ -57,6 +57,7 @@ nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(anyio|collections|concurrent|contextlib|http|httpx|httpx2|ssl|types|typing)\..*")]
 nitpick_ignore = [
     ("py:class", "BlockingPortal"),  # anyio's, imported for type checkers only
+    ("py:class", "asgi_testkit._client.transport.AppTransport"),  # what an ASGITransport of either library is
     ("py:class", "asgi_testkit._types.SingleCallable"),  # what an ASGIApp is inside
     ("py:class", "asgi_testkit._client.options.SendOptions"),  # told beside **options
     # These are told in words beside each argument.

@@ -240,6 +240,12 @@ def test_the_inner_block_is_asked_first_and_then_the_outer_one() -> None:
             assert httpx.get("http://a.b").text == "outer a"
 
 
+def test_more_hosts_than_are_remembered_are_found_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asgi_testkit._client.hosts._REMEMBERED", 1)
+    with hosts({"*.b": Whoami()}):
+        assert [blocking_get(f"http://{name}.b") for name in "aaccaa"] == ["ada"] * 6
+
+
 def test_blocks_may_end_in_another_order_than_they_began() -> None:
     first, second = hosts({"a.b": Whoami("first")}), hosts({"c.d": Whoami("second")})
     first.__enter__()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any, Self
 
-from .._client.hosts import Services, awaited, entered
+from .._client.hosts import Services, ServiceTypes, awaited, entered
 from .._client.library import HTTPLibrary, library_of
 from .._client.outgoing import Outgoing
 from .._client.transport import AppTransport
 from .._errors import tell_beside
-from .._types import ASGIApp, public
+from .._types import public
 from .callers_loop import callers_loops
 from .hop import Hop
 from .transport import BlockingTransport
@@ -68,7 +68,7 @@ class Hosts:
 
     def __init__(
         self,
-        services: Mapping[str, ASGIApp | AppTransport[Any, Any]],
+        services: ServiceTypes,
         *,
         allow: str | Iterable[str] | bool,
         raise_app_exceptions: bool,
@@ -152,7 +152,7 @@ class Hosts:
 
 
 def hosts(
-    services: Mapping[str, ASGIApp | AppTransport[Any, Any]] = MappingProxyType({}),
+    services: ServiceTypes = MappingProxyType({}),
     *,
     allow: str | Iterable[str] | bool = (),
     raise_app_exceptions: bool = False,

@@ -232,7 +232,7 @@ class BlockingExchange:
         return self.conversation.app_exception
 
     @property
-    def caused_by(self) -> Conversation | None:
+    def caused_by(self) -> HTTPExchange | WebSocketConnection | None:
         """The request, or WebSocket, whose app has asked for this one; None if the test has.
 
         It is that of the app's own side: look at its `scope`, `done` and `app_exception`, and do not await its `wait`.

@@ -10,6 +10,9 @@ from .._types import ASGIApp
 from .library import library_of
 from .transport import AppTransport, ASGITransport
 
+#: Apps, or the ways to them, by their hosts.
+ServiceTypes: TypeAlias = Mapping[str, ASGIApp | AppTransport[Any, Any]]
+
 
 class Services:
     """Apps by their hosts, and the hosts that are let out to the network.
@@ -20,7 +23,7 @@ class Services:
 
     def __init__(
         self,
-        services: Mapping[str, ASGIApp | AppTransport[Any, Any]],
+        services: ServiceTypes,
         allow: str | Iterable[str] | bool,  # noqa: FBT001 - all hosts, or none
         *,
         raise_app_exceptions: bool,

@@ -25,6 +25,8 @@ from .wakeup import Wakeup
 
 if TYPE_CHECKING:
     from .faults import Faults
+    from .http import HTTPExchange
+    from .websocket import WebSocketConnection
 
 
 class Conversation(Presence, ABC):
@@ -101,9 +103,10 @@ class Conversation(Presence, ABC):
         return self._task.returned
 
     @property
-    def caused_by(self) -> Conversation | None:
+    def caused_by(self) -> HTTPExchange | WebSocketConnection | None:
         """The request, or WebSocket, whose app has asked for this one; None if the test has."""
-        return self.cause if isinstance(self.cause, Conversation) else None
+        cause: Any = self.cause
+        return cause if isinstance(cause, Conversation) else None  # type: ignore[return-value]  # one of the two
 
     @property
     def done(self) -> bool:

@@ -159,10 +159,13 @@ class HomeLoop:
 
     @property
     def runs_here(self) -> bool:
-        """Whether it runs in this thread; any loop, or none, may."""
+        """Whether it runs in this thread, where any loop, or none, may."""
+        module = sys.modules[self.backend]
         try:
-            return self.here
-        except (RuntimeError, ImportError):  # none does; and there may be no trio
+            if self.backend == "asyncio":
+                return module.get_running_loop() is self._loop
+            return module.lowlevel.current_trio_token() is self._loop
+        except RuntimeError:
             return False
 
     def is_same_as(self, other: HomeLoop) -> bool:
