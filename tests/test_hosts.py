@@ -97,7 +97,6 @@ def blocking_get(url: str) -> str:
 # What goes where
 
 
-@pytest.mark.in_process(reason="the apps of clients of ours share their loop with those that they ask")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: str(library.__name__))
 def test_another_app_answers_what_an_app_asks_for(face: Face, library: Any, way: str) -> None:
