@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._errors import WebSocketDenied as WebSocketDenied
     from ._errors import WebSocketDisconnect as WebSocketDisconnect
     from ._errors import WrongEventLoopError as WrongEventLoopError
+    from ._protocol.events import ServerSentEvent as ServerSentEvent
     from ._types import ASGIApp as ASGIApp
     from ._types import Message as Message
     from ._types import Receive as Receive
@@ -71,6 +72,7 @@ _MODULES = {
     "Receive": "_types",
     "Scope": "_types",
     "Send": "_types",
+    "ServerSentEvent": "_protocol.events",
     "TestClient": "_blocking.client",
     "WebSocketConnection": "_conversation.websocket",
     "WebSocketDenied": "_errors",
