@@ -41,6 +41,33 @@ class Stream(ABC):
         """Read what is left, chunk by chunk."""
         return list(iter(self.next, None))
 
+    @abstractmethod
+    def reader(self, kind: str) -> Reader:
+        """Read it by ``lines``, ``ndjson`` or ``events`` of the exchange."""
+
+
+class Reader(ABC):
+    """A reader of a body."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    @abstractmethod
+    def do(self, verb: str, *args: Any, **options: Any) -> Any:
+        """Call a method of the reader by the name that it has if it is blocking."""
+
+    def __getattr__(self, verb: str) -> Any:
+        return lambda *args, **options: self.do(verb, *args, **options)
+
+    def __iter__(self) -> Iterator[Any]:
+        assert self.do("__iter__") is self._reader
+        while True:
+            try:
+                item = self.do("__next__")
+            except StopAsyncIteration:
+                return
+            yield item
+
 
 class Socket(ABC):
     """A test's end of a WebSocket connection, to be used in a `with` block.
@@ -205,6 +232,17 @@ class BlockingStream(Stream):
     def read(self) -> bytes:
         return self.response.read()
 
+    def reader(self, kind: str) -> Reader:
+        return BlockingReader(getattr(self.response.extensions["asgi"], kind)())
+
+
+class BlockingReader(Reader):
+    def do(self, verb: str, *args: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._reader, verb)(*args, **options)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
 
 class BlockingSocket(Socket):
     def __init__(self, session: WebSocketSession) -> None:
@@ -278,6 +316,22 @@ class AwaitedStream(Stream):
 
     def read(self) -> bytes:
         return self._portal.call(self.response.aread)
+
+    def reader(self, kind: str) -> Reader:
+        return AwaitedReader(getattr(self.response.extensions["asgi"], kind)(), self._portal)
+
+
+class AwaitedReader(Reader):
+    def __init__(self, reader: Any, portal: BlockingPortal) -> None:
+        super().__init__(reader)
+        self._portal = portal
+
+    def do(self, verb: str, *args: Any, **options: Any) -> Any:
+        if verb == "__iter__":
+            return self._reader.__aiter__()
+        return self._portal.call(
+            lambda: getattr(self._reader, {"__next__": "__anext__"}.get(verb, verb))(*args, **options)
+        )
 
 
 def outcome_of(portal: BlockingPortal, function: Callable[[], Awaitable[T]]) -> T:

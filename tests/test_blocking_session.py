@@ -232,7 +232,7 @@ def test_several_threads_have_a_session_each(opening: Opener) -> None:
 
 def test_a_thread_that_comes_to_the_loop_after_another_has_fetched_does_not_wait(session: WebSocketSession) -> None:
     """It would wait for the next message, while the one for it is here."""
-    session._here.append("fetched for another")
+    session._open.arrivals.add(["fetched for another"])
     session._call(partial(session._fetch, session._open, 0, time.monotonic()))
     assert session.receive_text(timeout=0) == "fetched for another"
 
@@ -405,7 +405,6 @@ def test_ctrl_c_in_a_receive_loses_nothing_and_the_session_lives_on(session: Web
     with pytest.raises(KeyboardInterrupt):
         session.receive()
     stop()
-    assert session._fetching == 0
     session.send_text("after")
     assert session.receive_text() == "after"
 

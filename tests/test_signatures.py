@@ -11,12 +11,21 @@ from typing import Any
 import httpx
 import pytest
 
-from asgi_testkit import ASGITransport, AsyncClient, BlockingExchange, HTTPExchange, TestClient, WebSocketConnection
+from asgi_testkit import (
+    ASGITransport,
+    AsyncClient,
+    BlockingExchange,
+    HTTPExchange,
+    TestClient,
+    WebSocketConnection,
+)
 from asgi_testkit._blocking.client import BlockingClient
 from asgi_testkit._blocking.session import WebSocketSession
+from asgi_testkit._blocking.steps import Steps
 from asgi_testkit._client.client import AppClient, AwaitedClient
 from asgi_testkit._client.options import ClientOptions
 from asgi_testkit._client.session import AsyncWebSocketSession, Session
+from asgi_testkit._conversation.steps import AsyncSteps
 from asgi_testkit._protocol.options import TransportOptions
 
 #: What one face has and the other has not, with the reason.
@@ -224,7 +233,7 @@ def test_the_sessions_have_the_same_methods() -> None:
     assert awaited == own_names(WebSocketSession)
     assert awaited == METHODS | {"__init__", "__enter__", "__exit__", "__iter__", "__next__"}
     for kind in SESSIONS:
-        assert public(kind) == METHODS | ATTRIBUTES
+        assert public(kind) == METHODS | ATTRIBUTES | own_names(Steps)
 
 
 @pytest.mark.parametrize("name", sorted(own_names(AsyncWebSocketSession) - {"__init__"}))
@@ -274,6 +283,29 @@ def test_a_blocking_session_says_the_same_in_short_and_who_says_all(name: str) -
     assert f"`AsyncWebSocketSession.{name}`" in blocking
 
 
+# The steps, and the readers of bodies
+
+
+def test_the_steps_are_the_same_awaited_and_blocking() -> None:
+    assert own_names(AsyncSteps) == own_names(Steps)
+
+
+@pytest.mark.parametrize("name", sorted(own_names(AsyncSteps)))
+def test_a_step_is_called_alike(name: str) -> None:
+    awaited, blocking = getattr(AsyncSteps, name), getattr(Steps, name)
+    assert call(awaited) == call(blocking)
+    assert inspect.signature(awaited).return_annotation == inspect.signature(blocking).return_annotation
+    assert inspect.iscoroutinefunction(awaited)
+    assert not inspect.iscoroutinefunction(blocking)
+
+
+@pytest.mark.parametrize("name", sorted(own_names(AsyncSteps)))
+def test_a_blocking_step_says_the_same_in_short_and_who_says_all(name: str) -> None:
+    awaited, blocking = (inspect.getdoc(getattr(kind, name)) or "" for kind in (AsyncSteps, Steps))
+    assert re.split(r"[.;:]", awaited)[0].startswith(blocking.partition(";")[0])
+    assert f"`AsyncWebSocketSession.{name}`" in blocking
+
+
 # Docstrings
 
 
@@ -292,6 +324,7 @@ def test_a_blocking_session_says_the_same_in_short_and_who_says_all(name: str) -
                 HTTPExchange,
                 WebSocketConnection,
             ),
+            *(AsyncSteps, Steps),
             *(Session, AsyncWebSocketSession, WebSocketSession),
         )
         for name in sorted(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from types import EllipsisType
 from typing import Any, Self, TypeVar
@@ -13,6 +11,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from .._client.session import Session
+from .._conversation.step import Source
 from .._conversation.websocket import READ_BUFFER, WebSocketConnection
 from .._errors import WebSocketDisconnect
 from .._protocol import payload
@@ -20,13 +19,14 @@ from .._protocol.options import duration
 from .._protocol.payload import Data, JSONMode, size_of
 from .._types import Message, public
 from .hop import Hop, LoopHasEndedError
+from .steps import SourceInLoop, Steps
 from .transport import BlockingExchange
 
 T = TypeVar("T")
 
 
 @public
-class WebSocketSession(Session):
+class WebSocketSession(Session, Steps[Data]):
     """A blocking test's end of a WebSocket connection: ``with client.websocket_connect(url) as session:``.
 
     The blocking twin of `AsyncWebSocketSession`: the same methods take the same arguments, and raise the same errors
@@ -39,8 +39,6 @@ class WebSocketSession(Session):
     def __init__(self, connect: Callable[[], httpx.Response]) -> None:
         """Prepare a session; `connect` performs the handshake. Made by ``TestClient.websocket_connect``."""
         self._connect = connect
-        self._here: deque[Data] = deque()  # messages that were fetched, and not yet received
-        self._fetching = 0  # threads that wait for one in the loop
         self._sent = 0  # how much was sent since a send last waited for the app
 
     def __enter__(self) -> Self:
@@ -51,7 +49,6 @@ class WebSocketSession(Session):
         connection = handle.conversation if isinstance(handle, BlockingExchange) else None
         if isinstance(handle, BlockingExchange) and self._opens(response, connection):
             self._hop = handle.hop
-            self._open.fetched = self._here
             return self
         try:
             if response.status_code != 101:
@@ -139,37 +136,29 @@ class WebSocketSession(Session):
         limit = connection.read_timeout if timeout is ... else duration(timeout, "timeout")
         began = time.monotonic()
         while True:
-            with suppress(IndexError):  # which is not to be the context of what the wait raises
-                data = self._here.popleft()  # not looked at before: another thread may receive, too
-                break
-            self._call(partial(self._fetch, connection, limit, began))
-        try:
-            return convert(data)
-        except BaseException:
-            self._here.appendleft(data)
-            raise
+            arrival = connection.arrivals.after()
+            if arrival is None:
+                self._call(partial(self._fetch, connection, limit, began))
+                continue
+            converted = convert(arrival.item)
+            if connection.arrivals.take(arrival):  # else another thread was faster
+                return converted
 
     async def _fetch(self, connection: WebSocketConnection, timeout: float | None, began: float) -> None:
-        if self._here:  # fetched for another thread while this one was on its way
-            return
-        self._fetching += 1
-        try:
-            await connection.wait_for_message(timeout, time.monotonic() - began)
-        finally:
-            self._fetching -= 1
-        # Those who wait do not see what is here.
-        self._here.extend([connection.take()] if self._fetching else connection.take_all())
+        await connection.wait_for_message(timeout, time.monotonic() - began)
+        connection.arrivals.add(connection.take_all())
 
-    def _call(self, function: Callable[[], Awaitable[None]]) -> None:
+    def _source(self) -> Source[Data]:
+        return SourceInLoop(self._messages, self._call)
+
+    def _call(self, function: Callable[[], Awaitable[T]]) -> T:
         connection = self._open
-        ended = None
         try:
-            self._hop.call(function, name=connection.name)
+            return self._hop.call(function, name=connection.name)
         except LoopHasEndedError as error:
             ended = error
-        if ended is not None:
-            # Another thread has closed the client, which ends the loop; unless that has died.
-            raise connection.closed_while("using the connection") if connection.closed else ended
+        # Another thread has closed the client, which ends the loop; unless that has died.
+        raise connection.closed_while("using the connection") if connection.closed else ended
 
     def __iter__(self) -> Self:
         """Iterate over the data of the messages; as `AsyncWebSocketSession.__aiter__`."""

@@ -9,6 +9,8 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from .._conversation.loop import checkpoint
+from .._conversation.messages import MessageSource
+from .._conversation.steps import AsyncSteps
 from .._conversation.websocket import WebSocketConnection
 from .._errors import WebSocketDenied, WebSocketDisconnect
 from .._protocol import payload
@@ -72,6 +74,10 @@ class Session:
         return self._connection
 
     @property
+    def _messages(self) -> MessageSource:
+        return MessageSource(self._open)
+
+    @property
     def response(self) -> httpx.Response:
         """The response to the handshake, status 101."""
         self._open  # noqa: B018 - which checks that there is one
@@ -117,7 +123,7 @@ class Session:
 
 
 @public
-class AsyncWebSocketSession(Session):
+class AsyncWebSocketSession(Session, AsyncSteps[Data]):
     """A test's end of a WebSocket connection: ``async with client.websocket_connect(url) as session:``.
 
     The session exchanges ASGI messages with the app directly; there are no frames between them. It is usable from
@@ -290,9 +296,16 @@ class AsyncWebSocketSession(Session):
         connection = self._open
         limit = connection.read_timeout if timeout is ... else duration(timeout, "timeout")
         await connection.wait_for_message(limit)
-        converted = convert(connection.peek())
-        connection.take()
+        arrival = connection.look()
+        assert arrival is not None  # that is what it has waited for
+        converted = convert(arrival.item)
+        connection.arrivals.take(arrival)
         return converted
+
+    async def _source(self) -> MessageSource:
+        source = self._messages
+        await checkpoint()
+        return source
 
     def __aiter__(self) -> Self:
         """Iterate over the data of the messages, text or bytes, until the connection is closed, with whatever code.

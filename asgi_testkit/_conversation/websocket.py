@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
 from typing import ClassVar, NoReturn, cast
 
 import anyio
@@ -12,6 +11,7 @@ from .._errors import ASGIProtocolError, WebSocketDisconnect
 from .._protocol.payload import MESSAGE_OVERHEAD, size_of
 from .._protocol.websocket import ABNORMAL, NO_CODE, State, WebSocketState
 from .._types import Message, public
+from .arrivals import Arrival, Arrivals, Deadline
 from .conversation import Conversation
 from .departure import is_farewell
 from .errors import Trouble
@@ -66,7 +66,9 @@ class WebSocketConnection(Conversation):
         self.max_denial: int | None = None  # how many bytes of a denial response a session takes
         self._incoming: deque[tuple[Message, int]] = deque()
         self._outgoing: deque[str | bytes] = deque()
-        self.fetched: Collection[str | bytes] = ()  # what a client has taken from there for the test to receive
+        self.arrivals: Arrivals[str | bytes] = (
+            Arrivals()
+        )  # from there, for a session: what it has looked at, and not taken
 
     # The app's side
 
@@ -253,9 +255,9 @@ class WebSocketConnection(Conversation):
 
     async def room(self, timeout: float | None) -> bool:
         """Wait, at most `timeout` seconds, until the app is not too far behind, or has ended. Return whether it is."""
-        deadline = None if timeout is None else anyio.current_time() + timeout
+        deadline = Deadline(timeout)
         while self._unread > READ_BUFFER and not self.ended:
-            if not await self.for_client.wait(_left(deadline)):
+            if not await self.for_client.wait(deadline.left()):
                 return self._unread <= READ_BUFFER or self.ended
         return True
 
@@ -267,26 +269,29 @@ class WebSocketConnection(Conversation):
         )
 
     async def wait_for_message(self, timeout: float | None, waited: float = 0.0) -> None:
-        """Wait until there is a message to take. A wait that is cancelled, or takes too long, loses nothing.
+        """Wait until there is a message to take, at most `timeout` seconds, of which some have passed already.
 
-        Args:
-            timeout: Seconds; None for no limit.
-            waited: Seconds of that which have passed already.
-
-        Raises:
-            WrongEventLoopError: The connection was made in another event loop.
-            BaseException: As `AsyncWebSocketSession.receive`.
+        A wait that is cancelled, or in vain, loses nothing. The errors are those of `AsyncWebSocketSession.receive`.
         """
         self.home.check()
         await checkpoint()
-        deadline = None
-        while not self._outgoing:
+        if await self.arrival(Deadline(timeout, waited)) is None:
+            raise self._timeout_error(timeout, "waiting for websocket.send")
+
+    async def arrival(self, deadline: Deadline, after: int = -1) -> Arrival[str | bytes] | None:
+        """Wait for a message, with a number above `after`, and leave it. None: there was none in time."""
+        while (arrival := self.look(after)) is None:
             if self.ended:
                 await self.raise_end()
-            if deadline is None and timeout is not None:
-                deadline = anyio.current_time() + timeout - waited
-            if not await self.for_client.wait(_left(deadline)) and not self._outgoing:
-                raise self._timeout_error(timeout, "waiting for websocket.send")
+            if not await self.for_client.wait(deadline.left()):
+                return self.look(after)
+        return arrival
+
+    def look(self, after: int = -1) -> Arrival[str | bytes] | None:
+        """Return the first message with a number above `after`, and leave it; it counts as read."""
+        if self._outgoing and self.arrivals.after(after) is None:
+            self.arrivals.add([self.take()])
+        return self.arrivals.after(after)
 
     @property
     def messages_wait(self) -> bool:
@@ -296,16 +301,12 @@ class WebSocketConnection(Conversation):
     @property
     def not_taken(self) -> list[str | bytes]:
         """The messages that the test has not received."""
-        return [*self.fetched, *self._outgoing] if self.state.accepted else []
+        return [*self.arrivals, *self._outgoing] if self.state.accepted else []
 
     @property
     def ended(self) -> bool:
         """Whether there is nothing to come beyond the messages that wait."""
         return self.state.closed or self._task.done or self._gone or self.closed or self.broken
-
-    def peek(self) -> str | bytes:
-        """Return the next message, and leave it."""
-        return self._outgoing[0]
 
     def take(self) -> str | bytes:
         """Return the next message."""
@@ -394,7 +395,3 @@ class WebSocketConnection(Conversation):
             return f"{State.OPEN.value}. Is websocket.close missing, or does a loop over messages end too early?"
         check = "Does every branch of this path accept or close?" if state.state is State.CONNECTING else ""
         return f"{state.state.value}. {check}"
-
-
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - anyio.current_time())

@@ -14,6 +14,7 @@ import httpx
 
 from ..._blocking.session import WebSocketSession
 from ..._client.library import HTTPX
+from ..._conversation.messages import MessageSource
 from ..._protocol.payload import JSONMode, json_message
 from ..._protocol.websocket import NO_CODE
 from ..._types import ASGIApp, Message, Scope
@@ -50,6 +51,24 @@ class SentMessages:
             anyio.WouldBlock: There is none.
         """
         return self._session.take_now()
+
+
+class SentData(MessageSource):
+    """What the app has sent, for the steps: the text or the bytes of a message; the message, where it has neither."""
+
+    def view(self, arrival: Any) -> Any:
+        """Return what a message is to the test."""
+        text = arrival.get("text")
+        data = arrival.get("bytes") if text is None else text
+        return arrival if data is None else data
+
+    def json(self, arrival: Any) -> Any:
+        """Return what its JSON stands for."""
+        data = self.view(arrival)
+        if data is arrival:
+            msg = "it has no data"
+            raise ValueError(msg)
+        return super().json(data)
 
 
 @in_door
@@ -108,7 +127,7 @@ class WebSocketTestSession(WebSocketSession):
         finally:
             del self._connect
         try:
-            self._here.append(self.connection.answer)
+            self.connection.arrivals.add([self.connection.answer])
             message = self.receive()
             self._raise_on_close(message)
         except BaseException as error:
@@ -135,6 +154,10 @@ class WebSocketTestSession(WebSocketSession):
     def connection(self) -> Any:
         """The core of the session, a `LenientConnection`, once it is entered."""
         return self._open
+
+    @property
+    def _messages(self) -> MessageSource:
+        return SentData(self._open)
 
     @property
     def portal(self) -> BlockingPortal:
@@ -187,21 +210,20 @@ class WebSocketTestSession(WebSocketSession):
             anyio.WouldBlock: There is none.
         """
         connection = self.connection
-        here: Any = self._here
 
         async def fetch() -> None:
-            here.extend(connection.take_all())
+            connection.look()
 
-        if not here and connection.messages_wait:
+        if connection.messages_wait and connection.arrivals.after() is None:
             if threading.get_ident() == connection.thread:
-                here.append(connection.take())
+                connection.look()
             else:
                 self._call(fetch)
-        try:
-            message: Message = here.popleft()
-        except IndexError:
-            raise anyio.WouldBlock from None
-        return message
+        while (arrival := connection.arrivals.after()) is not None:
+            if connection.arrivals.take(arrival):
+                message: Message = arrival.item
+                return message
+        raise anyio.WouldBlock
 
     def _raise_on_close(self, message: Message) -> None:
         """Raise the end of the connection that a message of the app stands for, if it does.
