@@ -7,6 +7,7 @@ for its plugin, and need not look for assertions in it.)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._blocking.body_reader import BodyReader as BodyReader
     from ._blocking.client import TestClient as TestClient
     from ._blocking.hosts import Hosts as Hosts
     from ._blocking.hosts import hosts as hosts
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ._client.lifespan import LifespanManager as LifespanManager
     from ._client.session import AsyncWebSocketSession as AsyncWebSocketSession
     from ._client.transport import ASGITransport as ASGITransport
+    from ._conversation.body_reader import AsyncBodyReader as AsyncBodyReader
     from ._conversation.http import HTTPExchange as HTTPExchange
     from ._conversation.websocket import WebSocketConnection as WebSocketConnection
     from ._errors import ApplicationStuckError as ApplicationStuckError
@@ -57,9 +59,11 @@ _MODULES = {
     "ASGIProtocolError": "_errors",
     "ASGITransport": "_client.transport",
     "ApplicationStuckError": "_errors",
+    "AsyncBodyReader": "_conversation.body_reader",
     "AsyncClient": "_client.client",
     "AsyncWebSocketSession": "_client.session",
     "BlockingExchange": "_blocking.transport",
+    "BodyReader": "_blocking.body_reader",
     "ClientDisconnected": "_errors",
     "HTTPExchange": "_conversation.http",
     "Hosts": "_blocking.hosts",

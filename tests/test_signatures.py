@@ -13,8 +13,10 @@ import pytest
 
 from asgi_testkit import (
     ASGITransport,
+    AsyncBodyReader,
     AsyncClient,
     BlockingExchange,
+    BodyReader,
     HTTPExchange,
     TestClient,
     WebSocketConnection,
@@ -187,10 +189,13 @@ def public(kind: type) -> set[str]:
 #: What the class docstring of HTTPExchange calls public; the rest of it is the transport's.
 FOR_TESTS = {"scope", "done", "app_exception", "caused_by", "wait"}
 
+#: What makes a reader of the body.
+READERS = {"lines", "ndjson", "events"}
+
 
 def test_the_blocking_exchange_offers_what_the_other_has_for_tests() -> None:
-    assert public(BlockingExchange) == FOR_TESTS
-    assert FOR_TESTS - {"scope"} <= public(HTTPExchange)  # scope is an attribute
+    assert public(BlockingExchange) == FOR_TESTS | READERS
+    assert FOR_TESTS | READERS - {"scope"} <= public(HTTPExchange) | {"scope"}  # scope is an attribute
 
 
 def test_waiting_for_the_end_is_called_alike() -> None:
@@ -288,6 +293,8 @@ def test_a_blocking_session_says_the_same_in_short_and_who_says_all(name: str) -
 
 def test_the_steps_are_the_same_awaited_and_blocking() -> None:
     assert own_names(AsyncSteps) == own_names(Steps)
+    assert {TWINS.get(name, name) for name in own_names(AsyncBodyReader)} == own_names(BodyReader)
+    assert public(AsyncBodyReader) == public(BodyReader) == own_names(Steps)
 
 
 @pytest.mark.parametrize("name", sorted(own_names(AsyncSteps)))
@@ -304,6 +311,14 @@ def test_a_blocking_step_says_the_same_in_short_and_who_says_all(name: str) -> N
     awaited, blocking = (inspect.getdoc(getattr(kind, name)) or "" for kind in (AsyncSteps, Steps))
     assert re.split(r"[.;:]", awaited)[0].startswith(blocking.partition(";")[0])
     assert f"`AsyncWebSocketSession.{name}`" in blocking
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_a_reader_is_made_alike(name: str) -> None:
+    assert call(getattr(HTTPExchange, name)) == call(getattr(BlockingExchange, name)) == {}
+    blocking = inspect.getdoc(getattr(BlockingExchange, name)) or ""
+    assert (inspect.getdoc(getattr(HTTPExchange, name)) or "").startswith(blocking.partition(";")[0])
+    assert f"`HTTPExchange.{name}`" in blocking
 
 
 # Docstrings
@@ -324,7 +339,7 @@ def test_a_blocking_step_says_the_same_in_short_and_who_says_all(name: str) -> N
                 HTTPExchange,
                 WebSocketConnection,
             ),
-            *(AsyncSteps, Steps),
+            *(AsyncSteps, Steps, AsyncBodyReader, BodyReader),
             *(Session, AsyncWebSocketSession, WebSocketSession),
         )
         for name in sorted(

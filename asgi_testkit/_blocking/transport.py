@@ -17,11 +17,14 @@ from .._conversation.conversation import Conversation
 from .._conversation.http import HTTPExchange
 from .._conversation.request_body import generator_of
 from .._conversation.websocket import WebSocketConnection
-from .._types import Scope, public
+from .._types import Scope, T, public
 from .hop import Hop, LoopStandsStillError, ThreadHop
 
 if TYPE_CHECKING:
+    from .._conversation.body_source import BodySource
     from .._conversation.wire import WireStream
+    from .._protocol.events import ServerSentEvent
+    from .body_reader import BodyReader
     from .loop import LentLoop, LoopThread
 
 #: A request body whose length is known and no more than this many bytes is read before the trip.
@@ -133,7 +136,7 @@ class BlockingTransport:
             kind = derived(BlockingWireStream, stream.network, "NetworkStream")
             response.extensions["network_stream"] = kind(stream, hop)
         if "asgi" in response.extensions:
-            response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop)
+            response.extensions["asgi"] = BlockingExchange(response.extensions["asgi"], hop, body)
         return response
 
     def close(self) -> None:
@@ -160,6 +163,7 @@ class BlockingStream(OwnStream):
         self.whole = body
 
     def __iter__(self) -> Iterator[bytes]:
+        self.begin()
         if self.whole is not None:
             yield from self.whole
             return
@@ -211,12 +215,14 @@ class BlockingWireStream:
 class BlockingExchange:
     """The blocking view of an exchange: ``response.extensions["asgi"]`` of a `TestClient`.
 
-    For tests, five things are public: `scope`, `done`, `app_exception`, `caused_by`, `wait`.
+    For tests, there are `scope`, `done`, `app_exception`, `caused_by` and `wait`; and `lines`, `ndjson` and `events`,
+    which read the body so that no wait stops the app.
     """
 
-    def __init__(self, conversation: Conversation, hop: Hop) -> None:
+    def __init__(self, conversation: Conversation, hop: Hop, body: list[bytes] | None = None) -> None:
         self.conversation = conversation
         self.hop = hop
+        self._body = body  # if all of it came with the response
 
     def __repr__(self) -> str:
         return repr(self.conversation)
@@ -254,6 +260,34 @@ class BlockingExchange:
             TimeoutError: The app has not ended in time. The text shows where it is suspended.
         """
         self.hop.call(lambda: self.conversation.wait(timeout), name=self.conversation.name)
+
+    def lines(self) -> BodyReader[str]:
+        """Read the body line by line; as `HTTPExchange.lines`."""
+        from .._conversation.body_source import LineSource  # few tests need it
+
+        return self._read_by(LineSource)
+
+    def ndjson(self) -> BodyReader[Any]:
+        """Read the body value by value, with JSON in each line that is not empty; as `HTTPExchange.ndjson`."""
+        from .._conversation.body_source import JSONSource
+
+        return self._read_by(JSONSource)
+
+    def events(self) -> BodyReader[ServerSentEvent]:
+        """Read the body event by event, as a browser reads server-sent events; as `HTTPExchange.events`."""
+        from .._conversation.body_source import EventSource
+
+        return self._read_by(EventSource)
+
+    def _read_by(self, kind: Callable[[HTTPExchange], BodySource[T]]) -> BodyReader[T]:
+        from .body_reader import BodyReader
+
+        if not isinstance(self.conversation, HTTPExchange):
+            msg = f"{self.conversation.name}: what a handshake has led to is read by a session, not line by line"
+            raise TypeError(msg)
+        source = kind(self.conversation)
+        source.feed(self._body or ())
+        return BodyReader(source, self.hop)
 
 
 def _as_async(request: httpx.Request, hop: Hop, http: HTTPLibrary) -> httpx.Request:

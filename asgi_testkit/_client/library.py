@@ -49,6 +49,7 @@ class HTTPLibrary(Protocol):
     Client: type[httpx.Client]
     ConnectError: type[httpx.ConnectError]
     Cookies: type[httpx.Cookies]
+    DecodingError: type[httpx.DecodingError]
     HTTPTransport: type[httpx.HTTPTransport]
     Headers: type[httpx.Headers]
     LocalProtocolError: type[httpx.LocalProtocolError]
@@ -154,11 +155,14 @@ _ERRORS = {
     Trouble.LOST_UPLOADING: "WriteError",
     Trouble.LOST: "ReadError",
     Trouble.BAD_RESPONSE: "RemoteProtocolError",
+    Trouble.UNDECODABLE: "DecodingError",
 }
 
 
 def error_for(request: Any, trouble: Trouble, text: str) -> Exception:
     """Return the exception of the library of a request that stands for a trouble."""
+    if trouble is Trouble.CONSUMED:
+        return library_of(request).StreamConsumed()  # which has a text of its own
     error: Exception = getattr(library_of(request), _ERRORS[trouble])(text, request=request)
     return error
 

@@ -120,6 +120,16 @@ class OwnStream:
     http: HTTPLibrary
     whole: list[bytes] | None = None
 
+    def begin(self) -> None:
+        """Note that the library reads the body.
+
+        Raises:
+            httpx.StreamConsumed: A reader of ours has it.
+        """
+        if self.exchange.claimed:
+            raise self.http.StreamConsumed
+        self.exchange.begun = True
+
 
 class Response(OfLibrary):
     """A response whose body, if it is read whole, is read in one step, past the library's three nested iterators.
@@ -131,7 +141,6 @@ class Response(OfLibrary):
     headers: httpx.Headers
     elapsed: dt.timedelta
     is_closed: bool
-    is_stream_consumed: bool
     _own: OwnStream | None = None
     _untouched = True
     _body: bytes | None = None  # on its way to the content
@@ -154,6 +163,15 @@ class Response(OfLibrary):
             fits = isinstance(before, OwnStream) and "." in module and is_library(module)
         self._untouched = self._untouched and fits
         self.__dict__["stream"] = stream
+
+    @property
+    def is_stream_consumed(self) -> bool:
+        """Whether the body is read, or was; by a reader of ours, too."""
+        return self.__dict__.get("is_stream_consumed", False) or (self._own is not None and self._own.exchange.claimed)
+
+    @is_stream_consumed.setter
+    def is_stream_consumed(self, consumed: bool) -> None:
+        self.__dict__["is_stream_consumed"] = consumed
 
     async def aread(self) -> bytes:
         """Read and return the body."""
@@ -185,7 +203,7 @@ class Response(OfLibrary):
         if not _ENCODED.isdisjoint([name.lower() for name, _ in self.headers.raw]):
             return False
         library: Any = own.http.Response
-        self.is_stream_consumed = _methods(library) == _originals(library)
+        own.exchange.begun = self.is_stream_consumed = _methods(library) == _originals(library)
         return self.is_stream_consumed
 
     def _take(self, own: OwnStream, chunks: list[bytes]) -> bytes:
@@ -238,6 +256,7 @@ class ResponseStream(OwnStream):
         return self
 
     async def __anext__(self) -> bytes:
+        self.begin()
         chunk: bytes | None = await self.exchange.next_chunk()
         if chunk is None:
             raise StopAsyncIteration

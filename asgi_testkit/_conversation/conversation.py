@@ -43,6 +43,8 @@ class Conversation(Presence, ABC):
         read_timeout: Seconds that the client waits for the app; None for no limit.
         for_client: Fired when there is something to read, room to write, or the app's end.
         closed: Whether the client has let go.
+        begun: Whether the library has begun to read the body.
+        claimed: Whether a reader of ours has it, so that nobody else can.
         stand_in: Whether the client takes the place of another package's.
         faults: What stands between the app and this; None for nothing.
         cause: The call of an app that has asked for it; None if a test has.
@@ -65,6 +67,8 @@ class Conversation(Presence, ABC):
     _task: IndependentTask[None]
     _violation: ASGIProtocolError | None = None
     closed: bool = False
+    begun: bool = False
+    claimed: bool = False
     _called_off = False  # whether the client's call was cancelled while it waited for the app
     _reported = False
 

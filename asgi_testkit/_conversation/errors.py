@@ -16,6 +16,8 @@ class Trouble(Enum):
     LOST_UPLOADING = "a fault made the client go while it sent its request"
     LOST = "a fault made the client go"
     BAD_RESPONSE = "the app's response ends too early, or is too long"
+    UNDECODABLE = "the body is not in the content coding that it is said to be in"
+    CONSUMED = "the body is read by somebody else"
 
 
 #: Makes of a trouble, and of a text that tells of it, the exception that the client raises.

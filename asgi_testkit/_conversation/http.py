@@ -6,7 +6,7 @@ import sys
 import time
 from collections import deque
 from contextlib import closing
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._errors import ASGIProtocolError
 from .._protocol.extensions import FileBody
@@ -18,6 +18,10 @@ from .file_body import messages_of
 from .loop import checkpoint
 from .opening import Opening
 from .request_body import Body, RequestBody
+
+if TYPE_CHECKING:
+    from .._protocol.events import ServerSentEvent
+    from .body_reader import AsyncBodyReader
 
 _WHAT_TO_CHECK = {
     State.AWAITING_START: "Does every branch of this path send a response?",
@@ -34,7 +38,8 @@ _READ_AHEAD = 4 * 1024 * 1024
 class HTTPExchange(Conversation):
     """One request to the app and its response. ``response.extensions["asgi"]`` is this object.
 
-    For tests, five things are public: `scope`, `done`, `app_exception`, `caused_by`, `wait`.
+    For tests, there are `scope`, `done`, `app_exception`, `caused_by` and `wait`; and `lines`, `ndjson` and `events`,
+    which read the body so that no wait stops the app.
 
     Attributes:
         scope: The scope that the app was called with, and that it may have changed.
@@ -60,6 +65,34 @@ class HTTPExchange(Conversation):
         self._body = RequestBody(body, name=self.name, reader=self._for_app, waiter=self.for_client)
         self._chunks: deque[bytes] = deque()
         self.began: float = time.perf_counter()
+
+    # For tests
+
+    def lines(self) -> AsyncBodyReader[str]:
+        """Read the body line by line: text without the LF, CR LF or CR at its end.
+
+        The reader has the steps of a session, and no wait stops the app. There can be one reader of a response, and
+        the library cannot read it then. ``content-encoding`` gzip and deflate are undone.
+
+        Raises:
+            httpx.StreamConsumed: Another reader, or the library, reads the body, or has.
+            ValueError: It has a ``content-encoding`` that is not undone here.
+        """
+        from .body_source import LineSource  # few tests need it
+
+        return _reader(LineSource(self))
+
+    def ndjson(self) -> AsyncBodyReader[Any]:
+        """Read the body value by value, with JSON in each line that is not empty. The rest is as with `lines`."""
+        from .body_source import JSONSource
+
+        return _reader(JSONSource(self))
+
+    def events(self) -> AsyncBodyReader[ServerSentEvent]:
+        """Read the body event by event, as a browser reads server-sent events. The rest is as with `lines`."""
+        from .body_source import EventSource
+
+        return _reader(EventSource(self))
 
     # The app's side
 
@@ -187,6 +220,38 @@ class HTTPExchange(Conversation):
             self._for_app.fire()
         return chunk
 
+    async def arrival(self, timeout: float | None) -> bool:
+        """Wait for something of the body, or its end. Return whether either may have come in time.
+
+        Unlike the other waits, this one does not stop the app, be it cancelled, or in vain.
+        """
+        if self._over:
+            await self._end_early()
+            self._incomplete()
+            return True
+        return await self.for_client.wait(timeout)
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers of the response, as they were sent; none without one."""
+        return self.state.headers if self.state.status else []
+
+    def claim(self) -> None:
+        """Keep the body for a reader."""
+        if self.begun or self.claimed:
+            raise self._make_error(Trouble.CONSUMED, "")
+        self.claimed = True
+
+    def silent(self, seconds: float | None, awaited: str) -> Exception:
+        """Return the error of a reader that has waited too long."""
+        return self._timeout_error(seconds, awaited)
+
+    def undecodable(self, error: Exception) -> Exception:
+        """Return the error of a body that is not in the content coding that its headers name."""
+        return self._make_error(
+            Trouble.UNDECODABLE, f"{self.name}: the body is not what its content-encoding says: {error}"
+        )
+
     def take_chunks(self) -> list[bytes]:
         """Return what of the body is here already."""
         chunks = list(filter(None, self._chunks))
@@ -231,8 +296,12 @@ class HTTPExchange(Conversation):
         if reason is not None:
             raise reason
         if self._disconnected:
-            msg = f"{self.name}: the client was closed while it was reading the response"
-            raise self._make_error(Trouble.CLIENT_CLOSED, msg)
+            raise self.closed_while_reading()
+
+    def closed_while_reading(self) -> Exception:
+        """Return the error of a client that was closed meanwhile."""
+        msg = f"{self.name}: the client was closed while it was reading the response"
+        return self._make_error(Trouble.CLIENT_CLOSED, msg)
 
     def _incomplete(self) -> None:
         """Raise that the app has ended in the middle of its response."""
@@ -270,3 +339,9 @@ class HTTPExchange(Conversation):
             return ""
         state = self.state.state
         return f"{state.value}. {_WHAT_TO_CHECK.get(state, '')}"
+
+
+def _reader(source: Any) -> AsyncBodyReader[Any]:
+    from .body_reader import AsyncBodyReader
+
+    return AsyncBodyReader(source)
