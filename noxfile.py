@@ -114,7 +114,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the suite on one Python, or on httpx2. The newest comes first, runs all of it, and measures coverage."""
     version = str(session.python)
-    session.install("-e", ".", *group("tests"))
+    session.install("-e", ".", *group("tests"), *group("streams"))
     if version == ON_HTTPX2:
         which = OF_HTTPX2 if measured and not session.posargs else ALL
         session.run("python", "-m", *PYTEST, *which, *session.posargs, env={"SUITE_HTTP": "httpx2"})
@@ -191,7 +191,7 @@ def wheel(session: nox.Session) -> None:
     It runs on httpx2, and is a slice of the suite if `tests` has run on that.
     """
     tmp = Path(session.create_tmp())
-    session.install("build", *group("tests"))
+    session.install("build", *group("tests"), *group("streams"))
     built_sdist, built_wheel = built(session, tmp)
 
     with tarfile.open(built_sdist) as archive:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,11 @@ PAGES = [ROOT / "README.md", SKILL, *sorted((ROOT / "docs").glob("**/*.md"))]
 #: MyST directives whose content is code, or reStructuredText, and not Markdown again.
 CODE_DIRECTIVES = ("{code", "{sourcecode", "{doctest", "{eval-rst")
 PYTHON_BY_ANOTHER_NAME = re.compile(r"\b(i?python\d*|py\d*|pycon|doctest)\b", re.IGNORECASE)
+
+
+#: Pages on packages that demand this anyio, and are not installed together with an older one.
+OF_A_NEWER_ANYIO = {"mcp.md", "sse.md"}
+NEWER_ANYIO = (4, 9)
 
 
 class Fence(NamedTuple):
@@ -140,7 +146,8 @@ def name_of(page: Path) -> str:
 @pytest.mark.slow
 def test_the_snippets_of_a_page_run(path: Path, run: Run) -> None:
     page = files(path.read_text(encoding="utf-8"))
-    if page:
+    older = tuple(map(int, version("anyio").split(".")[:2])) < NEWER_ANYIO
+    if page and not (older and path.name in OF_A_NEWER_ANYIO):
         outcome = run(page)
         assert outcome.code == 0, f"{path} (line numbers are the page's)\n{outcome.output}"
 

@@ -33,7 +33,7 @@ STEPS = st.lists(
         st.tuples(st.sampled_from(["expect", "find", "refute", "find_json", "expect_json", "refute_json"]), WORDS),
         st.tuples(st.sampled_from(["refute", "drain", "__anext__"]), st.none()),
     ),
-    max_size=16,
+    max_size=10,
 )
 
 
