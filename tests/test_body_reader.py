@@ -331,6 +331,26 @@ def test_a_body_that_came_with_the_response_is_read_as_well() -> None:
             list(response.iter_raw())
 
 
+def test_a_line_that_another_thread_takes_meanwhile_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a look at the line and the moment in which it is taken."""
+    feed = Feed()
+    with TestClient(feed, lifespan="off") as client, client.stream("GET", "/") as response:
+        lines = response.extensions["asgi"].lines()
+        client.portal.call(feed.give, b"a\nb\n")
+        view = lines._body.view
+        others: list[str] = []
+
+        def look(line: str) -> str:
+            if not others:
+                others.append("here it comes")
+                others.append(next(lines))
+            return view(line)  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(lines._body, "view", look)
+        assert next(lines) == "b"
+    assert others == ["here it comes", "a"]
+
+
 def test_the_exchange_of_a_websocket_has_no_lines() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

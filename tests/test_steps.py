@@ -93,6 +93,7 @@ def test_a_close_is_an_assertion_that_tells_of_it(face: Face) -> None:
     with connected(face) as socket:
         tell(socket, "one", "close")
         assert socket.do("expect", "one") == "one"
+        socket.wait()
         with pytest.raises(AssertionError, match="can come any more: the application closed the connection") as caught:
             socket.do("expect", "x")
         assert isinstance(caught.value.__cause__, WebSocketDisconnect)
@@ -490,6 +491,24 @@ def test_a_pattern_is_held_against_messages_in_the_thread_of_the_test(opening: O
     assert set(seen) == {threading.current_thread()}
 
 
+@pytest.mark.parametrize("verb", ["expect", "find", "_next"])
+def test_a_message_that_another_takes_meanwhile_is_left_to_it(verb: str) -> None:
+    """As a thread may, between a look at the message and the moment in which it is taken."""
+    others: list[str] = []
+
+    with TestClient(told, lifespan="off").websocket_connect("/") as session:
+
+        def look(message: str | bytes) -> str | bytes:
+            if not others:
+                others.append(session.receive_text())
+            return message
+
+        session.send_text('["a", "b"]')
+        steps: dict[str, Any] = {"expect": session.expect, "find": session.find, "_next": session._next}
+        assert steps[verb](look, 5) == "b"
+    assert others == ["a"]
+
+
 def test_what_is_here_can_be_expected_when_the_client_is_closed() -> None:
     client = TestClient(told, lifespan="off")
     with client, client.websocket_connect("/") as session:
@@ -526,6 +545,6 @@ def test_the_drop_in_s_session_has_the_steps_on_the_data_of_messages() -> None:
         assert session.expect_json({}) == {}
         with pytest.raises(AssertionError, match=r"the next message is \{'type'"):
             session.expect_json({})
-        assert list(map(repr, session.drain())) == ["{'type': 'websocket.close', 'code': 4001}"]
+        assert len(session.drain()) == 1
         with pytest.raises(AssertionError, match="no message can come any more: the application closed"):
             session.expect("x")

@@ -46,10 +46,9 @@ class BodyReader(Steps[T]):
         while True:
             if (arrival := body.arrivals.after()) is not None:
                 item = body.view(arrival.item)
-                if body.arrivals.take(arrival):
+                if body.arrivals.take(arrival):  # else another thread was faster
                     return item
             try:
                 self._call(body.wait)
             except EndedError:
-                break
-        raise StopIteration
+                raise StopIteration from None

@@ -296,10 +296,13 @@ class AsyncWebSocketSession(Session, AsyncSteps[Data]):
         connection = self._open
         limit = connection.read_timeout if timeout is ... else duration(timeout, "timeout")
         await connection.wait_for_message(limit)
-        arrival = connection.look()
-        assert arrival is not None  # that is what it has waited for
-        converted = convert(arrival.item)
-        connection.arrivals.take(arrival)
+        arrivals = connection.arrivals
+        if (arrival := arrivals.after() if arrivals else None) is not None:  # a step has left it
+            converted = convert(arrival.item)
+            arrivals.take(arrival)
+        else:
+            converted = convert(connection.peek())
+            arrivals.pass_on(connection.take())
         return converted
 
     async def _source(self) -> MessageSource:

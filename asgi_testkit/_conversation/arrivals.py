@@ -34,11 +34,20 @@ class Arrivals(Generic[T]):
         self._here: dict[int, T] = {}
         self._count = 0
         self._first = 0  # no item has a number below
-        self._taken: deque[Arrival[T]] = deque(maxlen=SHOWN_ITEMS)
+        self._taken: deque[tuple[int, T]] = deque(maxlen=SHOWN_ITEMS)
 
     def __iter__(self) -> Iterator[T]:
         """Iterate over what is here, in order."""
         return iter(list(self._here.values()))
+
+    def __bool__(self) -> bool:
+        """Whether anything is here."""
+        return bool(self._here)
+
+    def pass_on(self, item: T) -> None:
+        """Note an item that the test takes as it comes."""
+        self._taken.append((self._count, item))
+        self._count += 1
 
     def add(self, items: Iterable[T]) -> None:
         """Add what has come."""
@@ -64,14 +73,6 @@ class Arrivals(Generic[T]):
         self._taken.append(arrival)
         return True
 
-    def take_all(self) -> list[T]:
-        """Take all that is here."""
-        taken = []
-        while (arrival := self.after()) is not None:
-            if self.take(arrival):
-                taken.append(arrival.item)
-        return taken
-
     @property
     def newest(self) -> int:
         """The number of the item that came last; -1 before the first."""
@@ -79,9 +80,9 @@ class Arrivals(Generic[T]):
 
     def seen(self, number: int) -> list[tuple[T, bool]]:
         """Return the last items up to a number, each with whether it is still here, for an error."""
-        here = [Arrival(at, item) for at, item in list(self._here.items()) if at <= number]
-        known = sorted([*self._taken, *here[-SHOWN_ITEMS:]], key=lambda each: each.number)
-        return [(each.item, each.number in self._here) for each in known[-SHOWN_ITEMS:]]
+        here = [(at, item) for at, item in list(self._here.items()) if at <= number]
+        known = sorted([*self._taken, *here[-SHOWN_ITEMS:]], key=lambda each: each[0])
+        return [(item, at in self._here) for at, item in known[-SHOWN_ITEMS:]]
 
 
 class Deadline:

@@ -45,13 +45,12 @@ class AsyncBodyReader(AsyncSteps[T]):
         """
         await checkpoint()
         body = self._body
-        while True:
-            try:
-                await body.wait()
-            except EndedError:
-                break
-            if (arrival := body.arrivals.after()) is not None:
-                item = body.view(arrival.item)
-                body.arrivals.take(arrival)
-                return item
-        raise StopAsyncIteration
+        try:
+            await body.wait()
+        except EndedError:
+            raise StopAsyncIteration from None
+        arrival = body.arrivals.after()
+        assert arrival is not None  # that is what it has waited for
+        item = body.view(arrival.item)
+        body.arrivals.take(arrival)
+        return item

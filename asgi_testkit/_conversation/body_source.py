@@ -25,6 +25,7 @@ class BodySource(Source[T]):
 
     noun = "line"
     conversation: HTTPExchange
+    arrivals: Arrivals[Any]
 
     _failure: Exception | None = None  # what ended the body before its time
     _ended = False

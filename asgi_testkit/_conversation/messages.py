@@ -36,8 +36,8 @@ class MessageSource(Source[Data]):
         if not deadline.begin():
             return False
         try:
-            arrival = await connection.arrival(deadline, after)
+            in_time = await connection.comes(deadline, after)
         except connection.disconnect_class as error:
             raise EndedError(str(error).removeprefix(f"{connection.name}: ")) from error
         self.arrivals.add(connection.take_all())
-        return arrival is not None
+        return in_time

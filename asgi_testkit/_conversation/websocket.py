@@ -11,7 +11,7 @@ from .._errors import ASGIProtocolError, WebSocketDisconnect
 from .._protocol.payload import MESSAGE_OVERHEAD, size_of
 from .._protocol.websocket import ABNORMAL, NO_CODE, State, WebSocketState
 from .._types import Message, public
-from .arrivals import Arrival, Arrivals, Deadline
+from .arrivals import Arrivals, Deadline
 from .conversation import Conversation
 from .departure import is_farewell
 from .errors import Trouble
@@ -275,23 +275,17 @@ class WebSocketConnection(Conversation):
         """
         self.home.check()
         await checkpoint()
-        if await self.arrival(Deadline(timeout, waited)) is None:
+        if not (self._outgoing or await self.comes(Deadline(timeout, waited))):
             raise self._timeout_error(timeout, "waiting for websocket.send")
 
-    async def arrival(self, deadline: Deadline, after: int = -1) -> Arrival[str | bytes] | None:
-        """Wait for a message, with a number above `after`, and leave it. None: there was none in time."""
-        while (arrival := self.look(after)) is None:
+    async def comes(self, deadline: Deadline, after: int = -1) -> bool:
+        """Wait for a message that nobody has looked at, or has and left, with a number above `after`: is one here?"""
+        while not (self._outgoing or (self.arrivals and self.arrivals.after(after))):
             if self.ended:
                 await self.raise_end()
             if not await self.for_client.wait(deadline.left()):
-                return self.look(after)
-        return arrival
-
-    def look(self, after: int = -1) -> Arrival[str | bytes] | None:
-        """Return the first message with a number above `after`, and leave it; it counts as read."""
-        if self._outgoing and self.arrivals.after(after) is None:
-            self.arrivals.add([self.take()])
-        return self.arrivals.after(after)
+                return bool(self._outgoing or (self.arrivals and self.arrivals.after(after)))
+        return True
 
     @property
     def messages_wait(self) -> bool:
@@ -307,6 +301,10 @@ class WebSocketConnection(Conversation):
     def ended(self) -> bool:
         """Whether there is nothing to come beyond the messages that wait."""
         return self.state.closed or self._task.done or self._gone or self.closed or self.broken
+
+    def peek(self) -> str | bytes:
+        """Return the next message that nobody has looked at, and leave it."""
+        return self._outgoing[0]
 
     def take(self) -> str | bytes:
         """Return the next message."""

@@ -212,11 +212,11 @@ class WebSocketTestSession(WebSocketSession):
         connection = self.connection
 
         async def fetch() -> None:
-            connection.look()
+            connection.arrivals.add(connection.take_all())
 
-        if connection.messages_wait and connection.arrivals.after() is None:
+        if connection.messages_wait and not connection.arrivals:
             if threading.get_ident() == connection.thread:
-                connection.look()
+                connection.arrivals.add([connection.take()])
             else:
                 self._call(fetch)
         while (arrival := connection.arrivals.after()) is not None:
