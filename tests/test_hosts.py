@@ -276,6 +276,15 @@ def test_an_app_on_a_server_asks_others_and_the_way_to_the_server_is_free(place:
     anyio.run(main, backend=place.backend.name, backend_options=place.backend.options)
 
 
+@pytest.mark.usefixtures("servers_say_nothing")
+def test_an_app_that_a_guest_of_a_server_calls_shares_its_loop_with_those_that_it_asks() -> None:
+    gateway, auth = Asks(way="in a worker thread"), Whoami()
+    services = hosts({"auth.internal": auth}, allow=["127.0.0.1"])
+    with LiveServer(gateway, lifespan="off") as server, services:
+        assert httpx.get(server.url).text == "ada"
+    assert auth.loop is gateway.loop
+
+
 # Exceptions of the other app
 
 

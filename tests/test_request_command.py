@@ -18,7 +18,7 @@ from asgi_testkit import Receive, Scope, Send
 from asgi_testkit._tools.command_line import main
 
 from .messages import accept, body, deny, hang_up, say, start
-from .programs import PYTHON
+from .programs import PYTHON, ROOT
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -288,17 +288,12 @@ def test_arguments_that_make_no_sense(capsys: pytest.CaptureFixture[str], argume
 
 
 @pytest.mark.slow
-def test_it_is_a_program(tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text(
-        "async def app(scope, receive, send):\n"
-        "    assert scope['type'] == 'http'\n"
-        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
-        "    await send({'type': 'http.response.body', 'body': b'hello'})\n"
-    )
-    command = [*PYTHON, "-m", "asgi_testkit", "GET", "shop:app", "/", "--json"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    *_, last = map(json.loads, ran.stdout.splitlines())
-    assert (last["target"], last["status"], last["messages"][-1]["data"]) == ("/", 200, "hello")
+def test_it_is_a_program() -> None:
+    command = [*PYTHON, "-m", "asgi_testkit", "GET", "tests.messages:hello", "/there", "--json", "--lifespan", "off"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    [told] = map(json.loads, ran.stdout.splitlines())
+    assert (told["target"], told["status"], told["messages"][-1]["data"]) == ("/there", 200, "hello")
+    assert ran.stderr == ""
 
 
 def test_to_import_it_runs_nothing() -> None:

@@ -23,6 +23,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 import asgi_testkit
 from asgi_testkit import ASGIProtocolError, LifespanError, LifespanTimeout, Message, Receive, Scope, Send
 from asgi_testkit import starlette as drop_in
+from asgi_testkit._conversation.arrivals import Arrivals
 from asgi_testkit._conversation.loop import current_loop
 from asgi_testkit._standins.starlette import client as client_module
 from asgi_testkit._standins.starlette.client import library
@@ -811,6 +812,21 @@ def test_the_stream_of_a_session_is_read_in_the_loop_or_at_once(fresh_loop: bool
         assert session.portal.call(session._send_rx.receive_nowait)["text"] == "b"
         assert session._send_rx.receive_nowait()["text"] == "c"
         assert session.receive_text() == "d"
+
+
+def test_a_message_that_another_thread_takes_first_is_passed_over(client_of: Opener) -> None:
+    class Contested(Arrivals[Any]):
+        def after(self, number: int = -1) -> Any:
+            arrival = super().after(number)
+            if arrival is not None and arrival.number == 0:
+                assert super().take(arrival)  # as a thread would that comes in between
+            return arrival
+
+    app = chatting({"type": "websocket.send", "text": "a"}, {"type": "websocket.send", "text": "b"})
+    with client_of(app).websocket_connect("/") as session:
+        session.connection.arrivals = Contested()
+        session.portal.call(anyio.wait_all_tasks_blocked)
+        assert session._send_rx.receive_nowait()["text"] == "b"
 
 
 def test_a_message_that_was_read_by_hand_is_judged_by_hand(client_of: Opener) -> None:
