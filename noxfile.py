@@ -291,10 +291,12 @@ def parity(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Send 10,000 requests to the examples, under faults that seeds draw. On demand: `nox -s chaos`."""
+    """10,000 requests to the examples, under faults that seeds draw, and 10,000 random steps. On demand."""
     session.install("-e", ".", *group("tests"))
     requests = {"ASGI_TESTKIT_CHAOS": "10000"}
     session.run("pytest", "-m", "slow", "tests/test_examples_in_chaos.py", *session.posargs, env=requests)
+    sequences = {"ASGI_TESTKIT_STEPS": "10000"}
+    session.run("pytest", "-m", "slow", "tests/test_steps_model.py", *session.posargs, env=sequences)
 
 
 @nox.session
