@@ -47,6 +47,7 @@ OUTSIDE = {
     "anyio.from_thread": {"_blocking"},
     "anyio.to_thread": {"_blocking"},
     "jsonschema_rs": {"_contract.validation"},
+    "libcst": {"_tools.migrate"},
     "asgi_lifespan": {"_standins.asgi_lifespan"},
     "httpx_ws": {"_standins.httpx_ws"},
     "starlette": {"_standins.starlette"},

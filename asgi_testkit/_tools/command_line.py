@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from . import request
+from .migrate import command as migrate
 
 
 def main(argv: Sequence[str]) -> int:
@@ -17,6 +18,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m asgi_testkit", description="Test ASGI apps, from the shell.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     request.add_to(commands, argv[:1])
+    migrate.add_to(commands)
     options = parser.parse_args(argv)
     status: int = options.run(options)
     return status
