@@ -73,16 +73,16 @@ def create_app(database_url: str = "sqlite+aiosqlite:///board.db") -> FastAPI:
     """Make the app. `fastapi run` would call this; so does `conftest.py`, with another database."""
     app = FastAPI(lifespan=lifespan(database_url))
 
-    @app.get("/")
+    @app.get("/", response_class=HTMLResponse)
     async def page(session: Session) -> HTMLResponse:
         texts = await session.scalars(select(Note.text).order_by(Note.id))
         return HTMLResponse(PAGE.substitute(notes="".join(f"<li>{escape(text)}</li>" for text in texts)))
 
-    @app.get("/board.js")
+    @app.get("/board.js", response_class=FileResponse)
     async def script() -> FileResponse:
         return FileResponse(HERE / "board.js")
 
-    @app.post("/notes")
+    @app.post("/notes", status_code=303, response_class=RedirectResponse)
     async def add(text: Annotated[str, Form()], request: Request, session: Session) -> RedirectResponse:
         session.add(Note(text=text))
         await session.commit()
@@ -95,7 +95,7 @@ def create_app(database_url: str = "sqlite+aiosqlite:///board.db") -> FastAPI:
         return await session.scalar(FIGURES[name])
 
     # The next two have no end. So they depend on no session: it would be theirs for as long.
-    @app.get("/news")
+    @app.get("/news", response_class=StreamingResponse)
     async def news(request: Request) -> StreamingResponse:
         async def stream() -> AsyncIterator[str]:
             reader: asyncio.Queue[str] = asyncio.Queue()

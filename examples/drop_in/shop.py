@@ -29,7 +29,7 @@ def the_stock(request: Request) -> dict[str, int]:
 app = FastAPI(lifespan=lifespan)
 
 
-@app.post("/sales/{thing}")
+@app.post("/sales/{thing}", responses={404: {"description": "There is none"}})
 def sell(thing: str, stock: Annotated[dict[str, int], Depends(the_stock)]) -> dict[str, int]:
     """Sell one, if there is one."""
     if not stock.get(thing):

@@ -56,7 +56,7 @@ async def temperature(sensor: SensorOfRequest) -> dict[str, float]:
     return {"celsius": await sensor.read()}
 
 
-@app.get("/temperatures")
+@app.get("/temperatures", response_class=StreamingResponse)
 async def temperatures(sensor: SensorOfRequest) -> StreamingResponse:
     """Tell the temperature for as long as somebody listens, as server-sent events."""
 
@@ -72,7 +72,7 @@ async def temperatures(sensor: SensorOfRequest) -> StreamingResponse:
     return StreamingResponse(events(), media_type="text/event-stream")
 
 
-@app.get("/stations/{name}")
+@app.get("/stations/{name}", responses={404: {"description": "There is no such station"}})
 async def station(name: str) -> None:
     """Know no other station."""
     raise HTTPException(404, f"no station called {name}")

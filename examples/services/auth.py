@@ -9,7 +9,7 @@ app = FastAPI(title="auth")
 USERS = {"Bearer sesame": "ada"}
 
 
-@app.get("/whoami")
+@app.get("/whoami", responses={401: {"description": "The token is nobody's"}})
 async def whoami(authorization: Annotated[str, Header()] = "") -> str:
     """Tell whose token it is."""
     if authorization not in USERS:

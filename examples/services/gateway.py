@@ -8,7 +8,7 @@ from fastapi import FastAPI, Header, HTTPException
 app = FastAPI(title="gateway")
 
 
-@app.get("/me")
+@app.get("/me", responses={401: {"description": "The token is nobody's"}})
 async def me(authorization: Annotated[str, Header()] = "") -> dict[str, object]:
     """Tell who you are, and what you have ordered."""
     async with httpx.AsyncClient(headers={"authorization": authorization}) as client:

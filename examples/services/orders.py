@@ -26,7 +26,7 @@ app = FastAPI(title="orders", lifespan=lifespan)
 client = httpx.AsyncClient()
 
 
-@app.get("/orders")
+@app.get("/orders", responses={401: {"description": "The token is nobody's"}})
 async def orders(request: Request, authorization: Annotated[str, Header()] = "") -> list[str]:
     """Tell what the owner of the token has ordered."""
     answer = await client.get("http://auth.internal/whoami", headers={"authorization": authorization})
