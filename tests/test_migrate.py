@@ -778,3 +778,48 @@ def test_what_would_not_parse_is_not_written() -> None:
     assert result.text == "x = 1\n"
     assert [note.line for note in result.notes] == [1]
     assert "what was to come of it is not Python" in result.notes[0].sentence
+
+
+def test_comments_of_lines_that_go_stand_above_the_next() -> None:
+    before = """
+    from httpx import ASGITransport, AsyncClient
+    # for the lifespan
+    from asgi_lifespan import LifespanManager
+    # for the account
+    from starlette.testclient import TestClient
+
+    async def test():
+        # no network
+        transport = ASGITransport(app)
+        # the client
+        async with AsyncClient(transport=transport) as client, LifespanManager(app):
+            pass
+        TestClient(app)
+
+    async def other():
+        # at the end
+        transport = ASGITransport(app); x = 1
+        AsyncClient(transport=transport)
+    # one
+    import starlette.testclient
+    """
+    expected = """
+    from asgi_testkit import AsyncClient, TestClient
+    # for the lifespan
+    # for the account
+
+    async def test():
+        # no network
+        # the client
+        async with AsyncClient(app) as client:
+            pass
+        TestClient(app)
+
+    async def other():
+        # at the end
+        x = 1
+        AsyncClient(app, lifespan="off")
+    # one
+    import starlette.testclient
+    """
+    assert after(before) == text(expected)

@@ -168,6 +168,9 @@ class Folding:
                     if isinstance(node, cst.Assign | cst.AnnAssign)
                 )
                 self._edits.remove(statement)
+                line = self._source.parent(statement)
+                if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
+                    self._edits.goes(line)
 
 
 def _inner(value: cst.BaseExpression, client: Client) -> cst.BaseExpression:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import libcst as cst
@@ -32,6 +33,7 @@ class Edits(cst.CSTTransformer):
         self.gone: set[cst.CSTNode] = set()
         self.needed: set[str] = set()
         self.notes: list[Note] = []
+        self._going: list[cst.SimpleStatementLine] = []
         self._behind: list[tuple[cst.CSTNode | None, cst.BaseStatement]] = []
         self._changes: defaultdict[cst.CSTNode, list[Callable[[Any], Replacement]]] = defaultdict(list)
 
@@ -53,6 +55,19 @@ class Edits(cst.CSTTransformer):
         for child in node.children:
             self.forget(child)
 
+    def goes(self, line: cst.SimpleStatementLine) -> None:
+        """Note that a line goes, of which the comments above are to stay: above the next one that does."""
+        self._going.append(line)
+
+    def _keep_comments(self) -> None:
+        for line in reversed(self._going):
+            block = self.source.parent(line)
+            lines: list[cst.CSTNode] = list(block.body) if isinstance(block, cst.Module | cst.IndentedBlock) else []
+            after = lines[lines.index(line) + 1 :]
+            comments = [each for each in line.leading_lines if each.comment is not None]
+            for follower in [each for each in after if each not in self._going][: bool(comments)]:
+                self.change(follower, partial(_below, comments=comments))
+
     def beside(self, line: cst.CSTNode | None, statement: cst.BaseStatement) -> None:
         """Put a statement behind a line of the module, whatever becomes of that; at the top, if there is none."""
         self._behind.append((line, statement))
@@ -64,6 +79,7 @@ class Edits(cst.CSTTransformer):
 
     def applied(self) -> str:
         """Return the text of the file with all changes made."""
+        self._keep_comments()
         changed = self.source.module.visit(self)
         assert isinstance(changed, cst.Module)
         return changed.code
@@ -73,9 +89,16 @@ class Edits(cst.CSTTransformer):
             updated_node = to(updated_node)
         behind = [statement for line, statement in self._behind if line is original_node]
         if behind:
-            now = updated_node if isinstance(updated_node, cst.FlattenSentinel) else [updated_node]
+            gone = isinstance(updated_node, cst.RemovalSentinel)
+            now = updated_node if isinstance(updated_node, cst.FlattenSentinel) else [] if gone else [updated_node]
             return cst.FlattenSentinel([*now, *behind])
         return _never_empty(updated_node)
+
+
+def _below(node: Any, comments: list[cst.EmptyLine]) -> Any:
+    """Return a line, or lines in place of it, with comments above."""
+    first, *others = node if isinstance(node, cst.FlattenSentinel) else [node]
+    return cst.FlattenSentinel([first.with_changes(leading_lines=[*comments, *first.leading_lines]), *others])
 
 
 def _never_empty(node: Any) -> Any:

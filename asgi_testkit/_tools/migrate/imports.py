@@ -183,6 +183,8 @@ class _Settling:
             return cst.FlattenSentinel([node.with_changes(body=head), *rest])
 
         self._edits.change(line, changed)
+        if not texts and isinstance(line, cst.SimpleStatementLine):
+            self._edits.goes(line)
 
     def _at_the_top(self, new: list[ImportStatement]) -> None:
         """Put import statements into a file that has none."""
