@@ -11,7 +11,7 @@ import httpx
 from .._client.client import CLIENT_NAME, AppClient, Session
 from .._client.cookies import CookieTypes
 from .._client.core import ClientCore
-from .._client.expectation import judge_of
+from .._client.expectation import expectation_of
 from .._client.library import URL, Cookies, HTTPXClient, Request, Response, derived
 from .._client.options import ClientOptions, SendOptions
 from .._client.transport import ASGITransport
@@ -97,11 +97,11 @@ class BlockingClient(AppClient[URL, Request, Response, Cookies, Session]):
 
     def send(self, request: Request, **options: Unpack[SendOptions]) -> Response:
         """Send a request, as ``httpx.Client.send``; with the options and errors of `AsyncClient.send`."""
-        judge = judge_of(request, self._expected)
+        expectation = expectation_of(request, self._expected)
         response: Any = self._library_s.send(request, **options)
-        if judge is not None and not judge.accepts(response):
+        if expectation is not None and not expectation.accepts(response):
             response.close()
-            raise judge.complaint(response)
+            raise expectation.complaint(response)
         return cast("Response", response)
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from .._types import Address, ASGIApp, LifespanMode, public
 from .borrowed import BorrowedTransport
 from .cookies import CookieTypes, jar_for_any_host
 from .core import ClientCore
-from .expectation import judge_of
+from .expectation import expectation_of
 from .library import URL, Cookies, HTTPLibrary, HTTPXAsyncClient, Request, Response
 from .live import REFUSED, gateway_of
 from .options import ClientOptions, SendOptions
@@ -310,11 +310,11 @@ class AwaitedClient(AppClient[URL, Request, Response, Cookies, Session]):
             AssertionError: The answer, the last one where redirects were followed, has another status than
                 ``expect_status`` has. It is closed. The text has a transcript of what led to it.
         """
-        judge = judge_of(request, self._expected)
+        expectation = expectation_of(request, self._expected)
         response: Any = await self._library_s.send(request, **options)
-        if judge is not None and not judge.accepts(response):
+        if expectation is not None and not expectation.accepts(response):
             await response.aclose()
-            raise judge.complaint(response)
+            raise expectation.complaint(response)
         return cast("Response", response)
 
     async def __aenter__(self) -> Self:

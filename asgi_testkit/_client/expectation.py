@@ -1,4 +1,4 @@
-"""Judge: holds the answer to a request against the status that the test expects."""
+"""Expectation: holds the answer to a request against the status that the test expects."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .._record.recorder import Recorder
 from .._record.transcript import transcript
 
 
-class Judge:
-    """Judges the answer to one call of a client, and hears of what goes on until there is one: redirects, logins."""
+class Expectation:
+    """What a test expects of the answer to one call of a client. It hears of what leads there: redirects, logins."""
 
     def __init__(self, expected: ExpectedStatus) -> None:
         self._expected = expected
@@ -38,8 +38,8 @@ class Judge:
         return AssertionError("\n".join(filter(None, [self._recorder.secrets.masked(text), said])))
 
 
-def judge_of(request: Any, usual: ExpectedStatus | None) -> Judge | None:
-    """Return who judges the answer to a request, and listens already; None where any answer will do.
+def expectation_of(request: Any, usual: ExpectedStatus | None) -> Expectation | None:
+    """Return what is expected of the answer to a request, which listens already; None where any answer will do.
 
     Args:
         request: The request. What it says itself of what it expects goes first.
@@ -60,6 +60,6 @@ def judge_of(request: Any, usual: ExpectedStatus | None) -> Judge | None:
             msg = "expect_status is not for WebSocket handshakes: a denied one is a WebSocketDenied, with .response"
             raise ValueError(msg)
         return None
-    judge = Judge(expected)
-    judge.listen(request)
-    return judge
+    expectation = Expectation(expected)
+    expectation.listen(request)
+    return expectation
