@@ -66,9 +66,8 @@ class WebSocketConnection(Conversation):
         self.max_denial: int | None = None  # how many bytes of a denial response a session takes
         self._incoming: deque[tuple[Message, int]] = deque()
         self._outgoing: deque[str | bytes] = deque()
-        self.arrivals: Arrivals[str | bytes] = (
-            Arrivals()
-        )  # from there, for a session: what it has looked at, and not taken
+        # From there, for a session: what it has looked at, and not taken.
+        self.arrivals: Arrivals[str | bytes] = Arrivals()
 
     # The app's side
 

@@ -27,9 +27,8 @@ def conversations(recorder: Recorder) -> list[dict[str, Any]]:
     records = list(recorder.records)
     for record in records:
         learn(recorder.secrets, record)
-    plain = json.loads(
-        json.dumps([as_json(record, records) for record in records])
-    )  # an app may send a status that is an enum
+    # An app may send a status that is an enum.
+    plain = json.loads(json.dumps([as_json(record, records) for record in records]))
     kept: list[dict[str, Any]] = _masked(plain, recorder.secrets)
     return kept
 
